@@ -1,0 +1,179 @@
+// The contract between ops and micro-kernels: one struct of arguments and one function type per
+// kernel, and the table an ISA fills with them.
+//
+// This header is included by translation units compiled for different ISAs, so it holds plain
+// data only: C headers, no STL, no functions (an external inline function would be merged by the
+// linker across ISAs and could crash an older CPU).
+//
+// Conventions, for every kernel:
+//  - activations are u8; a signed tensor has been shifted by 128 before it gets here;
+//  - extents, strides and leading dimensions are in elements; names ending in _bytes say bytes;
+//  - kernels read and write exactly the ranges stated, never a byte more; they never allocate,
+//    throw, keep state or start threads; they assume round-to-nearest-even and no FTZ/DAZ;
+//  - every ISA returns the same bits: the formulas below are normative, operation by operation.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace octavo {
+
+// How a real value in output steps becomes a byte:  q = rne(min(max(v, lo), hi)) + zero_point.
+// lo and hi are integers (qmin - zero_point, qmax - zero_point) held as float, so clamping
+// before rounding equals clamping after it, and the conversion cannot overflow.
+struct Requant {
+  float lo;
+  float hi;
+  int32_t zero_point;
+};
+
+// A u8 tensor added before the clamp:  v = fma(float(r - zero_point), multiplier, v).
+// rows[i * ld + j] belongs to output row i, column j; rows == nullptr means no residual.
+struct Residual {
+  const uint8_t* rows;
+  size_t ld;
+  float multiplier;
+  int32_t zero_point;
+};
+
+// ---- GEMM: c[i][j] = bias[j] + sum_s sum_k a[s][i][k] * b[s][k][j] ------------------------------
+//
+// Convolution is the same sum with one segment per kernel tap. Arithmetic is int32, wrap-around.
+struct GemmTile {
+  const uint8_t* const* a;  // [segments][rows] pointers to segment_k readable bytes each
+  size_t rows;              // 1..mr
+  size_t segments;          // >= 1
+  size_t segment_k;         // >= 1
+  const uint8_t* panel;     // one packed panel, see pack/layout.h; 64-byte aligned
+  size_t cols;              // 1..nr columns that exist; the panel's width follows from it
+};
+
+// Writes c[i * ldc + j] for i < rows, j < cols.
+using GemmS32Fn = void(const GemmTile& tile, int32_t* c, size_t ldc);
+
+// As above, then v = float(acc) * multiplier[j] (from the panel), residual, Requant, u8 store.
+using GemmU8Fn = void(const GemmTile& tile, const Requant& requant, const Residual& residual,
+                      uint8_t* c, size_t ldc);
+
+// ---- Depthwise: c[p][ch] = bias[ch] + sum_t a[p][t][ch] * w[t][ch] ------------------------------
+struct DepthwiseTile {
+  const uint8_t* const* a;  // [pixels][taps] pointers to `channels` readable bytes each
+  size_t pixels;            // >= 1 output pixels
+  size_t taps;              // >= 1
+  size_t channels;          // >= 1
+  const uint8_t* panels;    // ceil(channels / nr) packed panels, k = taps, see pack/layout.h
+};
+
+using DepthwiseS32Fn = void(const DepthwiseTile& tile, int32_t* c, size_t ldc);
+using DepthwiseU8Fn = void(const DepthwiseTile& tile, const Requant& requant, uint8_t* c,
+                           size_t ldc);
+
+// ---- Elementwise ------------------------------------------------------------------------------
+
+// c[i * ldc + j] from v = float(acc[i * ld_acc + j]) * multiplier[j], residual, Requant.
+using RequantizeS32Fn = void(const int32_t* acc, size_t ld_acc, size_t rows, size_t cols,
+                             const float* multiplier, const Requant& requant,
+                             const Residual& residual, uint8_t* c, size_t ldc);
+
+// y[i] from v = float(x[i] - x_zero_point) * multiplier, Requant.
+using RequantizeU8Fn = void(const uint8_t* x, size_t n, int32_t x_zero_point, float multiplier,
+                            const Requant& requant, uint8_t* y);
+
+// y[i] from v = fma(float(b[i] - b_zero_point), b_multiplier,
+//                   float(a[i] - a_zero_point) * a_multiplier), Requant.
+struct AddOperand {
+  const uint8_t* x;
+  float multiplier;
+  int32_t zero_point;
+};
+using AddU8Fn = void(const AddOperand& a, const AddOperand& b, size_t n, const Requant& requant,
+                     uint8_t* y);
+
+// y[i] from v = x[i] / scale, Requant. NaN gives lo.
+using QuantizeU8Fn = void(const float* x, size_t n, float scale, const Requant& requant,
+                          uint8_t* y);
+
+// y[i] = float(x[i] - zero_point) * scale.
+using DequantizeU8Fn = void(const uint8_t* x, size_t n, float scale, int32_t zero_point, float* y);
+
+// y[ch] = max over r of rows[r][ch]; count >= 1 row pointers of `channels` readable bytes.
+using MaxU8Fn = void(const uint8_t* const* rows, size_t count, size_t channels, uint8_t* y);
+
+// y[ch] = init + sum over r of rows[r][ch], int32 wrap-around; count >= 1.
+using SumU8Fn = void(const uint8_t* const* rows, size_t count, size_t channels, int32_t init,
+                     int32_t* y);
+
+// ---- Float fallback ---------------------------------------------------------------------------
+
+// As GemmTile, in float: acc = bias[j]; acc = fma(a, b, acc) over segments, then k, in this order;
+// c = min(max(acc, lo), hi). Panel: float bias[nr] | float weights[segments][segment_k][nr].
+struct GemmF32Tile {
+  const float* const* a;
+  size_t rows;  // 1..mr
+  size_t segments;
+  size_t segment_k;
+  const float* panel;
+  size_t cols;  // 1..nr
+  float lo;
+  float hi;
+};
+using GemmF32Fn = void(const GemmF32Tile& tile, float* c, size_t ldc);
+
+// As DepthwiseTile, in float, same order and clamp.
+// weights: float bias[channels] | float w[taps][channels].
+struct DepthwiseF32Tile {
+  const float* const* a;  // [pixels][taps]
+  size_t pixels;
+  size_t taps;
+  size_t channels;
+  const float* weights;
+  float lo;
+  float hi;
+};
+using DepthwiseF32Fn = void(const DepthwiseF32Tile& tile, float* c, size_t ldc);
+
+// ---- The table --------------------------------------------------------------------------------
+
+template <class Fn>
+struct Kernel {
+  const char* name;  // by the grammar in kernels/README.md, e.g. gemm_u8s8_u8_6x64x4_avx512vnni
+  Fn* run;
+};
+
+// The geometry of packed int8 panels (pack/layout.h).
+struct PanelGeometry {
+  uint32_t nr;       // columns of a full panel
+  uint32_t granule;  // a panel's width is a multiple of this; divides nr
+};
+
+// Everything an ISA offers. Complete and constant: where an ISA has nothing better it names its
+// parent's kernel.
+struct KernelTable {
+  size_t gemm_mr;
+  PanelGeometry gemm_geometry;
+  Kernel<GemmS32Fn> gemm_s32;
+  Kernel<GemmU8Fn> gemm_u8;
+
+  PanelGeometry depthwise_geometry;  // nr == granule: every panel has full width
+  Kernel<DepthwiseS32Fn> depthwise_s32;
+  Kernel<DepthwiseU8Fn> depthwise_u8;
+
+  Kernel<RequantizeS32Fn> requantize_s32;
+  Kernel<RequantizeU8Fn> requantize_u8;
+  Kernel<AddU8Fn> add_u8;
+  Kernel<QuantizeU8Fn> quantize_u8;
+  Kernel<DequantizeU8Fn> dequantize_u8;
+  Kernel<MaxU8Fn> max_u8;
+  Kernel<SumU8Fn> sum_u8;
+
+  size_t gemm_f32_mr;
+  size_t gemm_f32_nr;
+  Kernel<GemmF32Fn> gemm_f32;
+  Kernel<DepthwiseF32Fn> depthwise_f32;
+};
+
+extern const KernelTable kScalarTable;
+extern const KernelTable kAvx2Table;
+extern const KernelTable kAvx512VnniTable;
+
+}  // namespace octavo
