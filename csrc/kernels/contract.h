@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pack/layout.h"
+
 namespace octavo {
 
 // How a real value in output steps becomes a byte:  q = rne(min(max(v, lo), hi)) + zero_point.
@@ -138,12 +140,6 @@ template <class Fn>
 struct Kernel {
   const char* name;  // by the grammar in kernels/README.md, e.g. gemm_u8s8_u8_6x64x4_avx512vnni
   Fn* run;
-};
-
-// The geometry of packed int8 panels (pack/layout.h).
-struct PanelGeometry {
-  uint32_t nr;       // columns of a full panel
-  uint32_t granule;  // a panel's width is a multiple of this; divides nr
 };
 
 // Everything an ISA offers. Complete and constant: where an ISA has nothing better it names its

@@ -24,6 +24,12 @@ namespace octavo {
 
 enum { kPanelAlignment = 64, kKr = 4 };
 
+// The shape of the panels a backend reads.
+struct PanelGeometry {
+  uint32_t nr;       // columns of a full panel
+  uint32_t granule;  // a panel's width is a multiple of this; divides nr
+};
+
 static inline size_t round_up(size_t x, size_t multiple) {
   return (x + multiple - 1) / multiple * multiple;
 }

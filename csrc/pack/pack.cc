@@ -114,8 +114,8 @@ class PanelWriter {
     packed_.has_multiplier_ = params.multiplier != nullptr;
     packed_.panel_stride_bytes_ = stride_bytes(geometry.nr);
     const size_t last = packed_.panel_count() - 1;
-    packed_.buffer_ = AlignedBuffer(last * packed_.panel_stride_bytes_ +
-                                    stride_bytes(packed_.panel_width(last)));
+    packed_.buffer_ =
+        AlignedBuffer(last * packed_.panel_stride_bytes_ + stride_bytes(packed_.panel_width(last)));
   }
 
   PackedMatrix write() && {

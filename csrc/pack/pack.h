@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "base/buffer.h"
-#include "kernels/contract.h"
+#include "pack/layout.h"
 
 namespace octavo {
 

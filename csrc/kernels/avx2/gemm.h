@@ -5,10 +5,10 @@
 
 namespace octavo {
 
-enum { kGemmMrAvx2 = 6 };
+enum { kGemmMrAvx2 = 5 };
 static constexpr PanelGeometry kGemmGeometryAvx2 = {.nr = 16, .granule = 8};
 
-GemmS32Fn gemm_u8s8_s32_6x16x4_avx2;
-GemmU8Fn gemm_u8s8_u8_6x16x4_avx2;
+GemmS32Fn gemm_u8s8_s32_5x16x4_avx2;
+GemmU8Fn gemm_u8s8_u8_5x16x4_avx2;
 
 }  // namespace octavo

@@ -1,0 +1,245 @@
+// How close the packed GEMM comes to the CPU's own limit, on one thread.
+//
+// The limit is measured, not assumed: 24 independent accumulators of the backend's dot instruction
+// and nothing else. The limit and the GEMM run in turns in one process, so that both see the same
+// clock and the same neighbours; the ratio of a round is what is reported, as the median of rounds.
+// Every result is checked against the definition before anything is timed.
+//
+//   peak_gemm [backend ...]        default: every backend this CPU can run
+#include <time.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string_view>
+#include <vector>
+
+#include "base/cpu.h"
+#include "kernels/registry.h"
+#include "pack/pack.h"
+
+namespace octavo {
+namespace {
+
+constexpr size_t kBlockBytes = 512 * 1024;  // of packed weights, to stay in L2
+constexpr int kRounds = 25;
+constexpr int kSlowRounds = 5;  // where one run takes long
+constexpr double kRoundSeconds = 0.01;
+
+// k of a row is cut into segments, as a convolution with that many taps sees it.
+struct Shape {
+  size_t m, n, k;
+  size_t segments = 1;
+};
+
+constexpr Shape kShapes[] = {
+    {1024, 1024, 1024}, {2048, 2048, 2048}, {128, 768, 768},    {128, 3072, 768},
+    {128, 768, 3072},   {3136, 64, 576},    {3136, 64, 576, 9}, {3136, 256, 64},
+    {784, 512, 128},    {49, 2048, 512},    {16, 768, 768},     {1, 4096, 4096},
+};
+
+// Time this thread has run: being preempted on a busy machine does not count.
+double now_seconds() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// u8 x s8 -> int32 multiply-adds a second of 12 + 12 independent chains, or 0 where unknown.
+double dot_peak(std::string_view backend) {
+  constexpr long kIterations = 400'000;
+  long left = kIterations;
+  double macs = 0;
+  const double start = now_seconds();
+#if defined(__x86_64__)
+  if (backend == "avx512vnni") {
+    // clang-format off
+    __asm__ volatile(
+        ".macro OCTAVO_DOT r\n vpdpbusd %%zmm30, %%zmm31, %%zmm\\r\n .endm\n"
+        "1:\n .irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23\n"
+        " OCTAVO_DOT \\r\n .endr\n dec %0\n jnz 1b\n vzeroupper\n .purgem OCTAVO_DOT\n"
+        : "+r"(left) : : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+        "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+    // clang-format on
+    macs = 24.0 * 64;
+  } else if (backend == "avx2") {
+    // clang-format off
+    __asm__ volatile(
+        ".macro OCTAVO_DOT r, t\n vpmaddwd %%ymm14, %%ymm15, %%ymm\\t\n"
+        " vpaddd %%ymm\\t, %%ymm\\r, %%ymm\\r\n .endm\n"
+        "1:\n .irp r,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9\n"
+        " OCTAVO_DOT \\r, 10\n .endr\n dec %0\n jnz 1b\n vzeroupper\n .purgem OCTAVO_DOT\n"
+        : "+r"(left) : : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+        "xmm8", "xmm9", "xmm10", "xmm14", "xmm15");
+    // clang-format on
+    macs = 20.0 * 16;
+  }
+#endif
+  return macs * kIterations / (now_seconds() - start);
+}
+
+// One GEMM with everything it needs; run() is what ops does for a linear layer on one thread.
+class Problem {
+ public:
+  Problem(const Shape& shape, const KernelTable& table) : shape_(shape), table_(table) {
+    std::mt19937 random(1);
+    const auto fill = [&](auto& bytes, size_t size) {
+      bytes.resize(size);
+      for (auto& byte : bytes) byte = static_cast<std::decay_t<decltype(byte)>>(random());
+    };
+    fill(a_, shape.m * shape.k);
+    fill(w_, shape.n * shape.k);
+    c_.resize(shape.m * shape.n);
+    multiplier_.resize(shape.n);
+    bias_.resize(shape.n);
+    for (size_t j = 0; j < shape.n; ++j) {
+      multiplier_[j] = 1e-3f / static_cast<float>(1 + j % 7);
+      bias_[j] = static_cast<int32_t>(random() % 2001) - 1000;
+    }
+    segment_k_ = shape.k / shape.segments;
+    const auto k = static_cast<ptrdiff_t>(shape.k);
+    const auto segment_k = static_cast<ptrdiff_t>(segment_k_);
+    packed_ = pack_weights(table.gemm_geometry,
+                           {w_.data(), shape.n, shape.segments, segment_k_, k, segment_k, 1},
+                           {bias_.data(), multiplier_.data(), nullptr, kZeroPoint});
+    pointers_.resize(shape.segments * table.gemm_mr);
+  }
+
+  void run() {
+    const size_t panels = packed_.panel_count();
+    const size_t panel_bytes = packed_.size_bytes() / panels;
+    const size_t block = std::max<size_t>(1, kBlockBytes / panel_bytes);
+    const size_t tiles = (shape_.m + table_.gemm_mr - 1) / table_.gemm_mr;
+    for (size_t p0 = 0; p0 < panels; p0 += block) {
+      const size_t p1 = std::min(panels, p0 + block);
+      for (size_t t = 0; t < tiles; ++t) {
+        // Balanced: tiles differ by one row at most.
+        const size_t row = t * shape_.m / tiles;
+        const size_t rows = (t + 1) * shape_.m / tiles - row;
+        point_at(row, rows);
+        for (size_t p = p0; p < p1; ++p) run_tile(row, rows, p);
+      }
+    }
+  }
+
+  // Random elements, and the last one, computed by the definition.
+  bool check() {
+    run();
+    std::mt19937 random(2);
+    for (int sample = 0; sample < 2000; ++sample) {
+      const size_t i = sample == 0 ? shape_.m - 1 : random() % shape_.m;
+      const size_t j = sample == 0 ? shape_.n - 1 : random() % shape_.n;
+      int32_t acc = bias_[j];
+      for (size_t k = 0; k < shape_.k; ++k) {
+        acc += (a_[i * shape_.k + k] - kZeroPoint) * w_[j * shape_.k + k];
+      }
+      const float v =
+          std::min(std::max(static_cast<float>(acc) * multiplier_[j], kRequant.lo), kRequant.hi);
+      const long expected = std::lrint(v) + kRequant.zero_point;
+      if (c_[i * shape_.n + j] != expected) {
+        std::fprintf(stderr, "c[%zu][%zu] is %d, expected %ld\n", i, j, c_[i * shape_.n + j],
+                     expected);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  double macs() const {
+    return static_cast<double>(shape_.m) * static_cast<double>(shape_.n) *
+           static_cast<double>(shape_.k);
+  }
+
+ private:
+  static constexpr int32_t kZeroPoint = 131;
+  static constexpr Requant kRequant = {.lo = -117, .hi = 138, .zero_point = 117};
+
+  void point_at(size_t row, size_t rows) {
+    for (size_t s = 0; s < shape_.segments; ++s) {
+      for (size_t i = 0; i < rows; ++i) {
+        pointers_[s * rows + i] = a_.data() + (row + i) * shape_.k + s * segment_k_;
+      }
+    }
+  }
+
+  void run_tile(size_t row, size_t rows, size_t p) {
+    const GemmTile tile = {.a = pointers_.data(),
+                           .rows = rows,
+                           .segments = shape_.segments,
+                           .segment_k = segment_k_,
+                           .panel = packed_.panel(p),
+                           .cols = packed_.panel_cols(p)};
+    table_.gemm_u8.run(tile, kRequant, Residual{},
+                       c_.data() + row * shape_.n + p * table_.gemm_geometry.nr, shape_.n);
+  }
+
+  Shape shape_;
+  const KernelTable& table_;
+  std::vector<uint8_t> a_, c_;
+  std::vector<int8_t> w_;
+  std::vector<float> multiplier_;
+  std::vector<int32_t> bias_;
+  size_t segment_k_;
+  std::vector<const uint8_t*> pointers_;
+  PackedMatrix packed_;
+};
+
+// Returns whether the results were right.
+bool measure(const Backend& backend, const Shape& shape) {
+  Problem problem(shape, *backend.table);
+  if (!problem.check()) return false;
+  const double start = now_seconds();
+  problem.run();
+  const double once = now_seconds() - start;
+  const int repeats = 1 + static_cast<int>(kRoundSeconds / once);
+  const int rounds = once > 10 * kRoundSeconds ? kSlowRounds : kRounds;
+
+  std::vector<double> peaks, rates, ratios;
+  for (int round = 0; round < rounds; ++round) {
+    const double peak = dot_peak(backend.name);
+    const double begin = now_seconds();
+    for (int i = 0; i < repeats; ++i) problem.run();
+    const double rate = problem.macs() * repeats / (now_seconds() - begin);
+    peaks.push_back(peak);
+    rates.push_back(rate);
+    ratios.push_back(peak > 0 ? rate / peak : 0);
+  }
+  std::printf("%-11s %4zu x %4zu x %zu*%-4zu %6.1f GMAC/s", backend.name, shape.m, shape.n,
+              shape.segments, shape.k / shape.segments, median(rates) / 1e9);
+  if (median(peaks) > 0) {
+    std::printf(", peak %5.1f: %5.1f%%, best %5.1f%%", median(peaks) / 1e9, 100 * median(ratios),
+                100 * *std::max_element(ratios.begin(), ratios.end()));
+  }
+  std::printf("\n");
+  std::fflush(stdout);
+  return true;
+}
+
+int run(int argc, char** argv) {
+  bool any = false;
+  for (const Backend& backend : all_backends()) {
+    const auto is_named = [&](const char* arg) { return std::strcmp(arg, backend.name) == 0; };
+    if (argc > 1 && std::none_of(argv + 1, argv + argc, is_named)) continue;
+    if ((detect_cpu() & backend.required) != backend.required) continue;
+    any = true;
+    for (const Shape& shape : kShapes) {
+      if (!measure(backend, shape)) return EXIT_FAILURE;
+    }
+  }
+  if (!any) std::fprintf(stderr, "no such backend on this CPU\n");
+  return any ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace
+}  // namespace octavo
+
+int main(int argc, char** argv) { return octavo::run(argc, argv); }

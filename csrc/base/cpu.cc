@@ -1,0 +1,96 @@
+#include "base/cpu.h"
+
+#include <array>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace octavo {
+namespace {
+
+struct Feature {
+  const char* name;
+  CpuBits bit;
+};
+
+constexpr std::array kFeatures = {
+    Feature{"avx2", kCpuAvx2},         Feature{"fma", kCpuFma},
+    Feature{"avx_vnni", kCpuAvxVnni},  Feature{"avx512f", kCpuAvx512F},
+    Feature{"avx512bw", kCpuAvx512Bw}, Feature{"avx512vl", kCpuAvx512Vl},
+    Feature{"avx512dq", kCpuAvx512Dq}, Feature{"avx512_vnni", kCpuAvx512Vnni},
+};
+
+#if defined(__x86_64__)
+
+struct CpuidRegisters {
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+// All zero for a leaf the CPU does not have.
+CpuidRegisters cpuid(uint32_t leaf, uint32_t subleaf) {
+  CpuidRegisters r;
+  if (__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx) == 0) return {};
+  return r;
+}
+
+// Register sets the operating system saves: bit 1 xmm, bit 2 ymm, bits 5..7 AVX-512 state.
+uint64_t os_saved_state() {
+  uint32_t low = 0, high = 0;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<uint64_t>(high) << 32) | low;
+}
+
+constexpr bool has(uint32_t word, int bit) { return ((word >> bit) & 1u) != 0; }
+
+// Bit positions: Intel SDM volume 2A, CPUID.
+CpuBits query() {
+  const CpuidRegisters leaf1 = cpuid(1, 0);
+  const bool osxsave = has(leaf1.ecx, 27);
+  const uint64_t saved = osxsave ? os_saved_state() : 0;
+  constexpr uint64_t kYmm = 0x06, kZmm = 0xe6;
+  if ((saved & kYmm) != kYmm || !has(leaf1.ecx, 28)) return 0;
+
+  const CpuidRegisters leaf7 = cpuid(7, 0);
+  CpuBits bits = 0;
+  if (has(leaf1.ecx, 12)) bits |= kCpuFma;
+  if (has(leaf7.ebx, 5)) bits |= kCpuAvx2;
+  if (leaf7.eax >= 1 && has(cpuid(7, 1).eax, 4)) bits |= kCpuAvxVnni;
+  if ((saved & kZmm) != kZmm) return bits;
+  if (has(leaf7.ebx, 16)) bits |= kCpuAvx512F;
+  if (has(leaf7.ebx, 17)) bits |= kCpuAvx512Dq;
+  if (has(leaf7.ebx, 30)) bits |= kCpuAvx512Bw;
+  if (has(leaf7.ebx, 31)) bits |= kCpuAvx512Vl;
+  if (has(leaf7.ecx, 11)) bits |= kCpuAvx512Vnni;
+  return bits;
+}
+
+#else
+
+CpuBits query() { return 0; }
+
+#endif
+
+}  // namespace
+
+CpuBits detect_cpu() {
+  static const CpuBits bits = query();
+  return bits;
+}
+
+std::vector<std::string> cpu_feature_names(CpuBits bits) {
+  std::vector<std::string> names;
+  for (const Feature& feature : kFeatures) {
+    if ((bits & feature.bit) != 0) names.emplace_back(feature.name);
+  }
+  return names;
+}
+
+std::optional<CpuBits> cpu_feature(std::string_view name) {
+  for (const Feature& feature : kFeatures) {
+    if (name == feature.name) return feature.bit;
+  }
+  return std::nullopt;
+}
+
+}  // namespace octavo

@@ -1,0 +1,33 @@
+// What this CPU (and its operating system) can run, as a set of bits.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace octavo {
+
+using CpuBits = uint32_t;
+
+inline constexpr CpuBits kCpuAvx2 = 1u << 0;
+inline constexpr CpuBits kCpuFma = 1u << 1;
+inline constexpr CpuBits kCpuAvxVnni = 1u << 2;
+inline constexpr CpuBits kCpuAvx512F = 1u << 3;
+inline constexpr CpuBits kCpuAvx512Bw = 1u << 4;
+inline constexpr CpuBits kCpuAvx512Vl = 1u << 5;
+inline constexpr CpuBits kCpuAvx512Dq = 1u << 6;
+inline constexpr CpuBits kCpuAvx512Vnni = 1u << 7;
+
+// Asks the CPU and the operating system (an ISA whose registers the system does not save is
+// unusable). Computed once.
+CpuBits detect_cpu();
+
+// Names of the bits that are set, in a fixed order; lower case, as in /proc/cpuinfo.
+std::vector<std::string> cpu_feature_names(CpuBits bits);
+
+// The bit of one name; nothing if the name is unknown.
+std::optional<CpuBits> cpu_feature(std::string_view name);
+
+}  // namespace octavo

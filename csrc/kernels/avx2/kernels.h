@@ -1,0 +1,25 @@
+// The micro-kernels of this ISA other than the integer GEMM, and the geometry they need.
+#pragma once
+
+#include "kernels/contract.h"
+
+namespace octavo {
+
+static constexpr PanelGeometry kDepthwiseGeometryAvx2 = {.nr = 8, .granule = 8};
+enum { kGemmF32MrAvx2 = 6, kGemmF32NrAvx2 = 16 };
+
+DepthwiseS32Fn depthwise_u8s8_s32_8x4_avx2;
+DepthwiseU8Fn depthwise_u8s8_u8_8x4_avx2;
+
+RequantizeS32Fn requantize_s32_avx2;
+RequantizeU8Fn requantize_u8_avx2;
+AddU8Fn add_u8_avx2;
+QuantizeU8Fn quantize_u8_avx2;
+DequantizeU8Fn dequantize_u8_avx2;
+MaxU8Fn max_u8_avx2;
+SumU8Fn sum_u8_avx2;
+
+GemmF32Fn gemm_f32_6x16_avx2;
+DepthwiseF32Fn depthwise_f32_avx2;
+
+}  // namespace octavo

@@ -1,0 +1,76 @@
+// The same code at 64, 32 and 16 bytes a step: Lanes<4>, Lanes<2> and Lanes<1> name the
+// instructions of zmm, ymm and xmm registers (kLanes 128-bit lanes each).
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/avx512vnni/epilogue.h"
+
+namespace octavo {
+namespace {
+
+template <int kLanes>
+struct Lanes;
+
+// P: intrinsic prefix, INT / FLOAT: register types, MASK: one bit per byte.
+#define OCTAVO_LANES(LANES, P, INT, FLOAT, MASK)                                              \
+  template <>                                                                                 \
+  struct Lanes<LANES> {                                                                       \
+    using Int = INT;                                                                          \
+    using Float = FLOAT;                                                                      \
+    using Mask = MASK;                                                                        \
+    OCTAVO_INLINE_MEMBER static Int load(const void* x) { return P##_loadu_epi8(x); }         \
+    OCTAVO_INLINE_MEMBER static Int load(const void* x, Mask mask) {                          \
+      return P##_maskz_loadu_epi8(mask, x);                                                   \
+    }                                                                                         \
+    OCTAVO_INLINE_MEMBER static void store(void* y, Int x) { P##_storeu_epi8(y, x); }         \
+    OCTAVO_INLINE_MEMBER static void store(void* y, Int x, Mask mask) {                       \
+      P##_mask_storeu_epi8(y, mask, x);                                                       \
+    }                                                                                         \
+    OCTAVO_INLINE_MEMBER static Int zero() { return P##_set1_epi32(0); }                      \
+    OCTAVO_INLINE_MEMBER static Int low8(Int a, Int b) { return P##_unpacklo_epi8(a, b); }    \
+    OCTAVO_INLINE_MEMBER static Int high8(Int a, Int b) { return P##_unpackhi_epi8(a, b); }   \
+    OCTAVO_INLINE_MEMBER static Int low16(Int a, Int b) { return P##_unpacklo_epi16(a, b); }  \
+    OCTAVO_INLINE_MEMBER static Int high16(Int a, Int b) { return P##_unpackhi_epi16(a, b); } \
+    OCTAVO_INLINE_MEMBER static Int dot4(Int acc, Int u8, Int s8) {                           \
+      return P##_dpbusd_epi32(acc, u8, s8);                                                   \
+    }                                                                                         \
+    OCTAVO_INLINE_MEMBER static Float scaled(Int acc, Int multiplier_bits) {                  \
+      return P##_mul_ps(P##_cvtepi32_ps(acc), (Float)multiplier_bits);                        \
+    }                                                                                         \
+    OCTAVO_INLINE_MEMBER static Int clamped(Float v, const Requant& requant) {                \
+      v = P##_max_ps(v, P##_set1_ps(requant.lo));                                             \
+      return P##_cvtps_epi32(P##_min_ps(v, P##_set1_ps(requant.hi)));                         \
+    }                                                                                         \
+    OCTAVO_INLINE_MEMBER static Int narrow(Int q0, Int q1, Int q2, Int q3, Int zero_s16) {    \
+      const Int q01 = P##_add_epi16(P##_packs_epi32(q0, q1), zero_s16);                       \
+      const Int q23 = P##_add_epi16(P##_packs_epi32(q2, q3), zero_s16);                       \
+      return P##_packus_epi16(q01, q23);                                                      \
+    }                                                                                         \
+    OCTAVO_INLINE_MEMBER static Int broadcast16(int x) { return P##_set1_epi16((short)x); }   \
+  }
+
+OCTAVO_LANES(4, _mm512, __m512i, __m512, __mmask64);
+OCTAVO_LANES(2, _mm256, __m256i, __m256, __mmask32);
+OCTAVO_LANES(1, _mm, __m128i, __m128, __mmask16);
+#undef OCTAVO_LANES
+
+// 16 bytes from x, x + stride, ...: one per lane.
+template <int kLanes>
+OCTAVO_INLINE typename Lanes<kLanes>::Int gather_lanes(const uint8_t* x, size_t stride) {
+  const auto lane = [&](size_t i) __attribute__((always_inline)) {
+    return _mm_load_si128((const __m128i*)(x + i * stride));
+  };
+  if constexpr (kLanes == 1) {
+    return lane(0);
+  } else if constexpr (kLanes == 2) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(lane(0)), lane(1), 1);
+  } else {
+    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(lane(0)), lane(1), 1);
+    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(lane(2)), lane(3), 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  }
+}
+
+}  // namespace
+}  // namespace octavo

@@ -1,0 +1,31 @@
+// Everything this ISA offers.
+#include "kernels/avx512vnni/gemm.h"
+#include "kernels/avx512vnni/kernels.h"
+
+namespace octavo {
+
+constinit const KernelTable kAvx512VnniTable = {
+    .gemm_mr = kGemmMrAvx512Vnni,
+    .gemm_geometry = kGemmGeometryAvx512Vnni,
+    .gemm_s32 = {"gemm_u8s8_s32_6x64x4_avx512vnni", gemm_u8s8_s32_6x64x4_avx512vnni},
+    .gemm_u8 = {"gemm_u8s8_u8_6x64x4_avx512vnni", gemm_u8s8_u8_6x64x4_avx512vnni},
+
+    .depthwise_geometry = kDepthwiseGeometryAvx512Vnni,
+    .depthwise_s32 = {"depthwise_u8s8_s32_16x4_avx512vnni", depthwise_u8s8_s32_16x4_avx512vnni},
+    .depthwise_u8 = {"depthwise_u8s8_u8_16x4_avx512vnni", depthwise_u8s8_u8_16x4_avx512vnni},
+
+    .requantize_s32 = {"requantize_s32_avx512vnni", requantize_s32_avx512vnni},
+    .requantize_u8 = {"requantize_u8_avx512vnni", requantize_u8_avx512vnni},
+    .add_u8 = {"add_u8_avx512vnni", add_u8_avx512vnni},
+    .quantize_u8 = {"quantize_u8_avx512vnni", quantize_u8_avx512vnni},
+    .dequantize_u8 = {"dequantize_u8_avx512vnni", dequantize_u8_avx512vnni},
+    .max_u8 = {"max_u8_avx512vnni", max_u8_avx512vnni},
+    .sum_u8 = {"sum_u8_avx512vnni", sum_u8_avx512vnni},
+
+    .gemm_f32_mr = kGemmF32MrAvx512Vnni,
+    .gemm_f32_nr = kGemmF32NrAvx512Vnni,
+    .gemm_f32 = {"gemm_f32_12x32_avx512vnni", gemm_f32_12x32_avx512vnni},
+    .depthwise_f32 = {"depthwise_f32_avx512vnni", depthwise_f32_avx512vnni},
+};
+
+}  // namespace octavo

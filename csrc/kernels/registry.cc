@@ -1,0 +1,21 @@
+#include "kernels/registry.h"
+
+namespace octavo {
+namespace {
+
+// A layout is named after the panel geometry of its GEMM kernels: nr x kr.
+constexpr Backend kBackends[] = {
+#if defined(__x86_64__)
+    {"avx512vnni",
+     kCpuAvx2 | kCpuFma | kCpuAvx512F | kCpuAvx512Bw | kCpuAvx512Vl | kCpuAvx512Dq | kCpuAvx512Vnni,
+     &kAvx512VnniTable, "avx512vnni"},
+    {"avx2", kCpuAvx2 | kCpuFma, &kAvx2Table, "avx2"},
+#endif
+    {"scalar", 0, &kScalarTable, "scalar"},
+};
+
+}  // namespace
+
+std::span<const Backend> all_backends() { return kBackends; }
+
+}  // namespace octavo

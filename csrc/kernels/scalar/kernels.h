@@ -1,0 +1,25 @@
+// The micro-kernels of this ISA other than the integer GEMM, and the geometry they need.
+#pragma once
+
+#include "kernels/contract.h"
+
+namespace octavo {
+
+static constexpr PanelGeometry kDepthwiseGeometryScalar = {.nr = 8, .granule = 8};
+enum { kGemmF32MrScalar = 4, kGemmF32NrScalar = 16 };
+
+DepthwiseS32Fn depthwise_u8s8_s32_8x4_scalar;
+DepthwiseU8Fn depthwise_u8s8_u8_8x4_scalar;
+
+RequantizeS32Fn requantize_s32_scalar;
+RequantizeU8Fn requantize_u8_scalar;
+AddU8Fn add_u8_scalar;
+QuantizeU8Fn quantize_u8_scalar;
+DequantizeU8Fn dequantize_u8_scalar;
+MaxU8Fn max_u8_scalar;
+SumU8Fn sum_u8_scalar;
+
+GemmF32Fn gemm_f32_4x16_scalar;
+DepthwiseF32Fn depthwise_f32_scalar;
+
+}  // namespace octavo

@@ -1,0 +1,31 @@
+// Everything this ISA offers.
+#include "kernels/scalar/gemm.h"
+#include "kernels/scalar/kernels.h"
+
+namespace octavo {
+
+constinit const KernelTable kScalarTable = {
+    .gemm_mr = kGemmMrScalar,
+    .gemm_geometry = kGemmGeometryScalar,
+    .gemm_s32 = {"gemm_u8s8_s32_4x16x4_scalar", gemm_u8s8_s32_4x16x4_scalar},
+    .gemm_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
+
+    .depthwise_geometry = kDepthwiseGeometryScalar,
+    .depthwise_s32 = {"depthwise_u8s8_s32_8x4_scalar", depthwise_u8s8_s32_8x4_scalar},
+    .depthwise_u8 = {"depthwise_u8s8_u8_8x4_scalar", depthwise_u8s8_u8_8x4_scalar},
+
+    .requantize_s32 = {"requantize_s32_scalar", requantize_s32_scalar},
+    .requantize_u8 = {"requantize_u8_scalar", requantize_u8_scalar},
+    .add_u8 = {"add_u8_scalar", add_u8_scalar},
+    .quantize_u8 = {"quantize_u8_scalar", quantize_u8_scalar},
+    .dequantize_u8 = {"dequantize_u8_scalar", dequantize_u8_scalar},
+    .max_u8 = {"max_u8_scalar", max_u8_scalar},
+    .sum_u8 = {"sum_u8_scalar", sum_u8_scalar},
+
+    .gemm_f32_mr = kGemmF32MrScalar,
+    .gemm_f32_nr = kGemmF32NrScalar,
+    .gemm_f32 = {"gemm_f32_4x16_scalar", gemm_f32_4x16_scalar},
+    .depthwise_f32 = {"depthwise_f32_scalar", depthwise_f32_scalar},
+};
+
+}  // namespace octavo
