@@ -1,0 +1,190 @@
+#include "ops/conv2d.h"
+
+#include <cstring>
+
+#include "ops/checks.h"
+#include "ops/conv_run.h"
+#include "ops/conv_weights.h"
+
+namespace octavo {
+namespace {
+
+ConvPath choose_path(const ConvShape& shape) {
+  if (shape.is_depthwise() && shape.groups > 1) return ConvPath::depthwise;
+  if (shape.is_pointwise()) return ConvPath::pointwise;
+  if (shape.groups == 1 && shape.dilation_w == 1 && shape.kernel_w > 1 &&
+      shape.in_channels % kKr != 0) {
+    return ConvPath::rows;
+  }
+  return ConvPath::taps;
+}
+
+std::vector<PackedMatrix> pack(const Backend& backend, const Conv2dParams& params, ConvPath path) {
+  const ConvShape& shape = params.shape;
+  PackParams fold = {.bias = params.bias,
+                     .multiplier = params.multiplier,
+                     .weight_zero_point = params.weight_zero_point,
+                     .a_zero_point = params.a_zero_point};
+  std::vector<PackedMatrix> packed;
+  if (path == ConvPath::depthwise) {
+    const auto taps = static_cast<ptrdiff_t>(shape.taps());
+    const WeightView view = {params.weight, shape.out_channels, 1, shape.taps(), taps, taps, 1};
+    packed.push_back(pack_depthwise_weights(backend.table->depthwise_geometry, view, fold));
+    return packed;
+  }
+  const std::vector<int8_t> weight = channels_last(params.weight, shape);
+  const size_t segments = path == ConvPath::rows ? shape.kernel_h : shape.taps();
+  for (size_t g = 0; g < shape.groups; ++g) {
+    packed.push_back(
+        pack_weights(backend.table->gemm_geometry, group_view(weight, shape, g, segments), fold));
+    if (fold.bias != nullptr) fold.bias += shape.group_out();
+    if (fold.multiplier != nullptr) fold.multiplier += shape.group_out();
+    if (fold.weight_zero_point != nullptr) fold.weight_zero_point += shape.group_out();
+  }
+  return packed;
+}
+
+void check_params(const Conv2dParams& params) {
+  const ConvShape& shape = params.shape;
+  check_conv_shape(shape);
+  const size_t k = checked_product("kernel", {shape.kernel_h, shape.kernel_w, shape.group_in()});
+  check_extent("K = kernel height * width * channels of a group", k, kMaxK);
+  check_pointer("weight", params.weight, checked_product("weight", {shape.out_channels, k}));
+  check_zero_point("a_zero_point", params.a_zero_point);
+  if (params.multiplier == nullptr) return;
+  check_multipliers("multiplier", params.multiplier, shape.out_channels);
+  check_output(params.output);
+}
+
+// Kernel rows as segments, over one padded image at a time.
+template <class Target>
+void run_rows(const Context& context, const ConvShape& shape, const ConvInput<uint8_t>& input,
+              const PackedMatrix& packed, const Target& target, size_t image_pixels) {
+  const Padding& padding = shape.padding;
+  const Extent2d padded = {padding.top + input.in.h + padding.bottom,
+                           padding.left + input.in.w + padding.right};
+  ConvShape rows_shape = shape;
+  rows_shape.kernel_w = 1;
+  rows_shape.padding = {};
+  uint8_t* image =
+      scratch<uint8_t>(Scratch::padded_image,
+                       checked_product("padded image", {padded.h, padded.w, shape.in_channels}));
+  const TapRows<uint8_t> rows(rows_shape, padded, input.out, image, input.padding_row,
+                              packed.repeats());
+  for (size_t i = 0; i < input.batch; ++i) {
+    copy_padded(context, input.x + i * input.in.h * input.in.w * shape.in_channels, input.in,
+                shape.in_channels, padding, *input.padding_row, image);
+    run_packed(context, packed, image_pixels, rows, target.at(i * image_pixels, 0));
+  }
+}
+
+void run_depthwise_tile(const KernelTable& kernels, const DepthwiseTile& tile, size_t pixel,
+                        const float*, const S32Target& target) {
+  kernels.depthwise_s32.run(tile, target.c + pixel * target.ldc, target.ldc);
+}
+
+void run_depthwise_tile(const KernelTable& kernels, const DepthwiseTile& tile, size_t pixel,
+                        const float* multiplier, const U8Target& target) {
+  uint8_t* c = target.c + pixel * target.ldc;
+  if (target.residual.rows == nullptr) {
+    kernels.depthwise_u8.run(tile, target.requant, c, target.ldc);
+    return;
+  }
+  int32_t* acc = scratch<int32_t>(Scratch::accumulators, tile.pixels * tile.channels);
+  kernels.depthwise_s32.run(tile, acc, tile.channels);
+  Residual residual = target.residual;
+  residual.rows += pixel * residual.ld;
+  kernels.requantize_s32.run(acc, tile.channels, tile.pixels, tile.channels, multiplier,
+                             target.requant, residual, c, target.ldc);
+}
+
+template <class Target>
+void run_depthwise(const Context& context, const ConvShape& shape, const ConvInput<uint8_t>& input,
+                   const PackedMatrix& packed, const float* multiplier, const Target& target) {
+  const TapRows<uint8_t> rows(shape, input.in, input.out, input.x, input.padding_row,
+                              packed.repeats());
+  const size_t taps = packed.segment_k();  // repeats included
+  const KernelTable& kernels = context.kernels();
+  run_pixel_tiles(
+      context, input.pixels(), taps * shape.in_channels, [&](size_t pixel, size_t pixels) {
+        const uint8_t** a = scratch<const uint8_t*>(Scratch::row_pointers, pixels * taps);
+        rows.fill_by_pixel(pixel, pixels, a);
+        const DepthwiseTile tile = {.a = a,
+                                    .pixels = pixels,
+                                    .taps = taps,
+                                    .channels = shape.in_channels,
+                                    .panels = packed.panel(0)};
+        run_depthwise_tile(kernels, tile, pixel, multiplier, target);
+      });
+}
+
+}  // namespace
+
+Conv2d::Conv2d(const Backend& backend, const Conv2dParams& params)
+    : shape_(params.shape), layout_(backend.layout), output_(params.output) {
+  check_params(params);
+  path_ = choose_path(shape_);
+  packed_ = pack(backend, params, path_);
+  if (params.multiplier != nullptr) {
+    multiplier_.assign(params.multiplier, params.multiplier + shape_.out_channels);
+  }
+  pad_row_ = AlignedBuffer(shape_.in_channels);
+  std::memset(pad_row_.data(), params.a_zero_point, shape_.in_channels);
+}
+
+size_t Conv2d::packed_bytes() const {
+  size_t bytes = 0;
+  for (const PackedMatrix& packed : packed_) bytes += packed.size_bytes();
+  return bytes;
+}
+
+const char* Conv2d::kernel_name(const Context& context) const {
+  const KernelTable& kernels = context.kernels();
+  if (path_ == ConvPath::depthwise) {
+    return requantizes() && !output_.has_residual ? kernels.depthwise_u8.name
+                                                  : kernels.depthwise_s32.name;
+  }
+  return requantizes() ? kernels.gemm_u8.name : kernels.gemm_s32.name;
+}
+
+template <class Target>
+void Conv2d::run(const Context& context, const ConvInput<uint8_t>& input,
+                 const Target& target) const {
+  if (input.pixels() == 0) return;
+  switch (path_) {
+    case ConvPath::pointwise:
+      return run_pointwise(context, shape_, input, packed_[0], target);
+    case ConvPath::taps:
+      return run_taps(context, shape_, input, packed_, target);
+    case ConvPath::rows:
+      return run_rows(context, shape_, input, packed_[0], target, input.out.h * input.out.w);
+    case ConvPath::depthwise:
+      return run_depthwise(context, shape_, input, packed_[0], multiplier_.data(), target);
+  }
+}
+
+ConvInput<uint8_t> Conv2d::check_run(const Context& context, const uint8_t* x, size_t batch,
+                                     size_t h, size_t w) const {
+  octavo::check_layout(layout_, context);
+  return check_conv_input(shape_, x, batch, h, w, pad_row_.data());
+}
+
+void Conv2d::run_u8(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
+                    const ResidualView* residual, uint8_t* y) const {
+  if (!requantizes()) fail("packed", "weights without a multiplier", "run_s32");
+  const ConvInput<uint8_t> input = check_run(context, x, batch, h, w);
+  check_pointer("y", y, input.pixels());
+  check_residual(output_, residual, input.pixels(), shape_.out_channels);
+  run(context, input,
+      U8Target{y, shape_.out_channels, to_requant(output_.range), to_residual(output_, residual)});
+}
+
+void Conv2d::run_s32(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
+                     int32_t* y) const {
+  if (requantizes()) fail("packed", "weights with a multiplier", "run_u8");
+  const ConvInput<uint8_t> input = check_run(context, x, batch, h, w);
+  check_pointer("y", y, input.pixels(), alignof(int32_t));
+  run(context, input, S32Target{y, shape_.out_channels});
+}
+
+}  // namespace octavo

@@ -1,0 +1,109 @@
+// 2-D convolution over NHWC tensors, as implicit GEMM: no im2col buffer.
+//
+// Four paths, chosen when the weights are packed:
+//   pointwise  1x1, stride 1, no padding, one group: a GEMM over all pixels
+//   taps       row pointers per kernel tap; taps outside the image point at a zero-point row
+//   rows       dilation_w 1, channels % 4 != 0, one group (an RGB stem): a kernel row is
+//              kernel_w * channels contiguous bytes of an input copied once into a padded buffer
+//   depthwise  groups == in_channels == out_channels
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "base/buffer.h"
+#include "ops/conv_shape.h"
+#include "ops/output.h"
+#include "pack/pack.h"
+#include "runtime/context.h"
+
+namespace octavo {
+
+enum class ConvPath { pointwise, taps, rows, depthwise };
+
+template <class T>
+struct ConvInput;
+
+struct Conv2dParams {
+  const int8_t* weight = nullptr;  // (out, in / groups, kernel_h, kernel_w), contiguous
+  ConvShape shape;
+  const int32_t* bias = nullptr;               // (out), or none
+  const float* multiplier = nullptr;           // (out): u8 output; none: s32 output
+  const int32_t* weight_zero_point = nullptr;  // (out), -128..127, or none
+  int32_t a_zero_point = 0;                    // also the value of padded pixels
+  OutputSpec output;                           // read only with a multiplier
+};
+
+// Immutable after construction: any number of threads may run it at once.
+class Conv2d {
+ public:
+  // Checks and packs. Everything pointed to is copied.
+  Conv2d(const Backend& backend, const Conv2dParams& params);
+
+  const ConvShape& shape() const { return shape_; }
+  Extent2d output_size(size_t h, size_t w) const { return conv_output_size(shape_, h, w); }
+  bool requantizes() const { return !multiplier_.empty(); }
+  const OutputSpec& output() const { return output_; }
+  ConvPath path() const { return path_; }
+  const char* layout() const { return layout_; }
+  size_t packed_bytes() const;
+  const char* kernel_name(const Context& context) const;
+
+  // x: (batch, h, w, in_channels), y: (batch, oh, ow, out_channels), both contiguous; batch may be
+  // 0. A residual (shape of y, ld = elements between pixels) is given exactly when the output spec
+  // has one. Throws Error for a backend with another layout.
+  void run_u8(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
+              const ResidualView* residual, uint8_t* y) const;
+  void run_s32(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
+               int32_t* y) const;
+
+ private:
+  ConvInput<uint8_t> check_run(const Context& context, const uint8_t* x, size_t batch, size_t h,
+                               size_t w) const;
+  template <class Target>
+  void run(const Context& context, const ConvInput<uint8_t>& input, const Target& target) const;
+
+  ConvShape shape_;
+  ConvPath path_;
+  const char* layout_;
+  OutputSpec output_;
+  std::vector<float> multiplier_;
+  std::vector<PackedMatrix> packed_;  // one per group; depthwise: one for all
+  AlignedBuffer pad_row_;             // in_channels bytes of a_zero_point
+};
+
+struct Conv2dF32Params {
+  const float* weight = nullptr;  // (out, in / groups, kernel_h, kernel_w), contiguous
+  ConvShape shape;
+  const float* bias = nullptr;  // (out), or none
+  float lo = -std::numeric_limits<float>::infinity();
+  float hi = std::numeric_limits<float>::infinity();
+};
+
+class Conv2dF32 {
+ public:
+  Conv2dF32(const Backend& backend, const Conv2dF32Params& params);
+
+  const ConvShape& shape() const { return shape_; }
+  Extent2d output_size(size_t h, size_t w) const { return conv_output_size(shape_, h, w); }
+  size_t packed_bytes() const;
+  const char* kernel_name(const Context& context) const;
+
+  void run(const Context& context, const float* x, size_t batch, size_t h, size_t w,
+           float* y) const;
+
+ private:
+  void run_depthwise(const Context& context, const ConvInput<float>& input, float* y) const;
+
+  ConvShape shape_;
+  ConvPath path_;
+  float lo_;
+  float hi_;
+  std::vector<PackedMatrixF32> packed_;  // one per group; depthwise: none
+  AlignedBuffer depthwise_;              // float bias[channels] | float w[taps][channels]
+  AlignedBuffer pad_row_;                // in_channels zeros
+};
+
+}  // namespace octavo

@@ -1,0 +1,112 @@
+// Running a packed convolution, for int8 and float alike.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <vector>
+
+#include "ops/checks.h"
+#include "ops/conv_shape.h"
+#include "ops/gemm_float.h"
+#include "ops/gemm_int8.h"
+#include "ops/row_pointers.h"
+
+namespace octavo {
+
+template <class T>
+struct ConvInput {
+  const T* x;
+  size_t batch;
+  Extent2d in;
+  Extent2d out;
+  const T* padding_row;  // in_channels padding values
+
+  size_t pixels() const { return batch * out.h * out.w; }
+};
+
+template <class T>
+ConvInput<T> check_conv_input(const ConvShape& shape, const T* x, size_t batch, size_t h, size_t w,
+                              const unsigned char* padding_row) {
+  const Extent2d out = conv_output_size(shape, h, w);
+  const size_t in_size = checked_product("x", {batch, h, w, shape.in_channels, sizeof(T)});
+  checked_product("y", {batch, out.h, out.w, shape.out_channels, sizeof(int32_t)});
+  check_pointer("x", x, in_size, alignof(T));
+  return {x, batch, {h, w}, out, reinterpret_cast<const T*>(padding_row)};
+}
+
+// The pixels of a depthwise convolution in tiles, shared out between threads.
+template <class RunTile>
+void run_pixel_tiles(const Context& context, size_t pixels, size_t macs_per_pixel,
+                     const RunTile& run_tile) {
+  constexpr size_t kTile = 32;
+  constexpr size_t kMacsPerThread = size_t{1} << 18;
+  const size_t tiles = (pixels + kTile - 1) / kTile;
+  const size_t threads = useful_threads(context, pixels * macs_per_pixel, kMacsPerThread);
+  const size_t tasks = threads == 1 ? 1 : std::min(tiles, 4 * threads);
+  auto task = [&](size_t index) {
+    const size_t end = part_begin(index + 1, tasks, tiles);
+    for (size_t t = part_begin(index, tasks, tiles); t < end; ++t) {
+      run_tile(t * kTile, std::min(kTile, pixels - t * kTile));
+    }
+  };
+  parallel_for(context, pixels == 0 ? 0 : tasks, threads, task);
+}
+
+// Packed weights that may see every row pointer several times.
+inline size_t repeats_of(const PackedMatrix& packed) { return packed.repeats(); }
+inline size_t repeats_of(const PackedMatrixF32&) { return 1; }
+
+// 1x1, stride 1: the images are one matrix.
+template <class T, class Packed, class Target>
+void run_pointwise(const Context& context, const ConvShape& shape, const ConvInput<T>& input,
+                   const Packed& packed, const Target& target) {
+  run_packed(context, packed, input.pixels(),
+             MatrixRows<T>(input.x, shape.in_channels, repeats_of(packed)), target);
+}
+
+// Any geometry: a segment per tap. Many groups are shared out whole, few are each cut in tasks.
+template <class T, class Packed, class Target>
+void run_taps(const Context& context, const ConvShape& shape, const ConvInput<T>& input,
+              const std::vector<Packed>& packed, const Target& target) {
+  auto run_group = [&](const Context& inner, size_t g) {
+    const TapRows<T> rows(shape, input.in, input.out, input.x + g * shape.group_in(),
+                          input.padding_row, repeats_of(packed[g]));
+    run_packed(inner, packed[g], input.pixels(), rows, target.at(0, g * shape.group_out()));
+  };
+  if (shape.groups < 2 * context.num_threads) {
+    for (size_t g = 0; g < shape.groups; ++g) run_group(context, g);
+    return;
+  }
+  constexpr size_t kMacsPerThread = size_t{1} << 18;  // small groups run below full speed
+  Context alone = context;
+  alone.threads = nullptr;
+  const size_t macs = input.pixels() * shape.out_channels * shape.taps() * shape.group_in();
+  auto task = [&](size_t g) { run_group(alone, g); };
+  parallel_for(context, shape.groups, useful_threads(context, macs, kMacsPerThread), task);
+}
+
+// Copies one image into the middle of a padded one. Rows are shared out between threads.
+inline void copy_padded(const Context& context, const uint8_t* x, Extent2d in, size_t channels,
+                        const Padding& padding, uint8_t value, uint8_t* y) {
+  const size_t row_bytes = (padding.left + in.w + padding.right) * channels;
+  const size_t rows = padding.top + in.h + padding.bottom;
+  const size_t left = padding.left * channels, middle = in.w * channels;
+  constexpr size_t kBytesPerThread = size_t{1} << 17;
+  const size_t threads = useful_threads(context, rows * row_bytes, kBytesPerThread);
+  auto copy_rows = [&](size_t part) {
+    for (size_t r = part_begin(part, threads, rows); r < part_begin(part + 1, threads, rows); ++r) {
+      uint8_t* to = y + r * row_bytes;
+      if (r < padding.top || r >= padding.top + in.h) {
+        std::memset(to, value, row_bytes);
+        continue;
+      }
+      std::memset(to, value, left);
+      std::memcpy(to + left, x + (r - padding.top) * middle, middle);
+      std::memset(to + left + middle, value, row_bytes - left - middle);
+    }
+  };
+  parallel_for(context, threads, threads, copy_rows);
+}
+
+}  // namespace octavo

@@ -1,0 +1,55 @@
+// Ops that take one value (or one pair) to one value. n may be 0.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/quant.h"
+#include "runtime/context.h"
+
+namespace octavo {
+
+// y = clamp(rne(x / scale) + zero_point); NaN gives qmin. scale is finite and > 0.
+void quantize(const Context& context, const float* x, size_t n, float scale,
+              const QuantRange& range, uint8_t* y);
+
+// y = float(x - zero_point) * scale.
+void dequantize(const Context& context, const uint8_t* x, size_t n, float scale, int32_t zero_point,
+                float* y);
+
+// y = clamp(rne(float(x - x_zero_point) * multiplier) + zero_point).
+void requantize_u8(const Context& context, const uint8_t* x, size_t n, int32_t x_zero_point,
+                   float multiplier, const QuantRange& range, uint8_t* y);
+
+// y[i][j] = clamp(rne(float(acc[i][j]) * multiplier[j]) + zero_point); both contiguous (m, n).
+void requantize_s32(const Context& context, const int32_t* acc, size_t m, size_t n,
+                    const float* multiplier, const QuantRange& range, uint8_t* y);
+
+struct AddInput {
+  const uint8_t* x;
+  int32_t zero_point;
+  float multiplier;  // its scale / the output's scale
+};
+
+// y = clamp(rne(fma(float(b - b_zp), b_mult, float(a - a_zp) * a_mult)) + zero_point).
+void add(const Context& context, const AddInput& a, const AddInput& b, size_t n,
+         const QuantRange& range, uint8_t* y);
+
+// ---- float -------------------------------------------------------------------------------------
+
+// y = min(max(a + b, lo), hi).
+void add_f32(const Context& context, const float* a, const float* b, size_t n, float lo, float hi,
+             float* y);
+
+// y = min(max(x, lo), hi); NaN stays NaN.
+void clamp_f32(const Context& context, const float* x, size_t n, float lo, float hi, float* y);
+
+// y[i][c] = fma(x[i][c], scale[c], shift[c]); x is (rows, channels).
+void scale_shift_f32(const Context& context, const float* x, size_t rows, size_t channels,
+                     const float* scale, const float* shift, float* y);
+
+// Over the middle axis of (outer, n, inner): exp(x - max) / sum, the sum in order of the axis.
+void softmax_f32(const Context& context, const float* x, size_t outer, size_t n, size_t inner,
+                 float* y);
+
+}  // namespace octavo

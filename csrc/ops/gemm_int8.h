@@ -1,0 +1,65 @@
+// A packed int8 matrix times rows found by a pointer filler: what Linear and Conv2d share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ops/gemm_grid.h"
+#include "pack/pack.h"
+
+namespace octavo {
+
+// Row i, column j of the product goes to c[i * ldc + j].
+struct S32Target {
+  int32_t* c;
+  size_t ldc;
+
+  S32Target at(size_t row, size_t column) const { return {c + row * ldc + column, ldc}; }
+};
+
+struct U8Target {
+  uint8_t* c;
+  size_t ldc;
+  Requant requant;
+  Residual residual;
+
+  U8Target at(size_t row, size_t column) const {
+    U8Target moved = *this;
+    moved.c += row * ldc + column;
+    if (residual.rows != nullptr) moved.residual.rows += row * residual.ld + column;
+    return moved;
+  }
+};
+
+inline void run_tile(const KernelTable& kernels, const GemmTile& tile, const S32Target& target) {
+  kernels.gemm_s32.run(tile, target.c, target.ldc);
+}
+
+inline void run_tile(const KernelTable& kernels, const GemmTile& tile, const U8Target& target) {
+  kernels.gemm_u8.run(tile, target.requant, target.residual, target.c, target.ldc);
+}
+
+// fill(row, rows, a) writes the pointers of packed.segments() segments, repeats included.
+template <class Fill, class Target>
+void run_packed(const Context& context, const PackedMatrix& packed, size_t m, const Fill& fill,
+                const Target& target) {
+  const KernelTable& kernels = context.kernels();
+  const size_t k = packed.segments() * packed.segment_k();
+  const GemmExtent extent = {.m = m,
+                             .mr = kernels.gemm_mr,
+                             .panels = packed.panel_count(),
+                             .panel_bytes = packed.size_bytes() / packed.panel_count(),
+                             .macs = m * packed.n() * k};
+  auto kernel = [&](const uint8_t* const* a, size_t row, size_t rows, size_t panel) {
+    const GemmTile tile = {.a = a,
+                           .rows = rows,
+                           .segments = packed.segments(),
+                           .segment_k = packed.segment_k(),
+                           .panel = packed.panel(panel),
+                           .cols = packed.panel_cols(panel)};
+    run_tile(kernels, tile, target.at(row, panel * packed.geometry().nr));
+  };
+  run_gemm<uint8_t>(context, extent, packed.segments(), fill, kernel);
+}
+
+}  // namespace octavo

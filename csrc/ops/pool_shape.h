@@ -1,0 +1,67 @@
+// The geometry of pooling, shared by its ops.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "ops/pool.h"
+#include "ops/split.h"
+
+namespace octavo {
+
+// Checks every field, and that both tensors can be addressed; throws Error naming what is wrong.
+void check_pool_shape(const PoolShape& shape);
+
+// The pixels of one window that exist: first, first + step, ... (count of them).
+struct WindowSpan {
+  size_t first;
+  size_t count;
+  size_t padded_count;  // the same, with the padding but not what lies beyond it
+};
+
+// Along one axis, for a checked shape.
+WindowSpan window_span(size_t out, size_t in, size_t kernel, size_t stride, size_t dilation,
+                       size_t before, size_t after);
+
+// A window of the output: where it reads and how many positions count for an average.
+struct PoolWindow {
+  WindowSpan y;
+  WindowSpan x;
+
+  size_t pixels() const { return y.count * x.count; }
+  size_t padded_pixels() const { return y.padded_count * x.padded_count; }
+};
+
+// body(window, first pixel of the image, output index) for each output pixel, shared out by rows.
+template <class Body>
+void for_each_window(const Context& context, const PoolShape& shape, const Body& body) {
+  constexpr size_t kGrain = size_t{1} << 16;
+  const size_t cost = shape.out_w * shape.kernel_h * shape.kernel_w * shape.channels;
+  split_rows(context, shape.batch * shape.out_h, cost, kGrain, [&](size_t row) {
+    const size_t image = row / shape.out_h;
+    PoolWindow window;
+    window.y = window_span(row % shape.out_h, shape.in_h, shape.kernel_h, shape.stride_h,
+                           shape.dilation_h, shape.padding.top, shape.padding.bottom);
+    for (size_t ox = 0; ox < shape.out_w; ++ox) {
+      window.x = window_span(ox, shape.in_w, shape.kernel_w, shape.stride_w, shape.dilation_w,
+                             shape.padding.left, shape.padding.right);
+      body(window, image * shape.in_h * shape.in_w, row * shape.out_w + ox);
+    }
+  });
+}
+
+// Writes a pointer to each existing pixel of the window, row by row; returns their number.
+template <class T>
+size_t window_rows(const PoolShape& shape, const PoolWindow& window, const T* image,
+                   const T** rows) {
+  for (size_t i = 0; i < window.y.count; ++i) {
+    const size_t y = window.y.first + i * shape.dilation_h;
+    for (size_t j = 0; j < window.x.count; ++j) {
+      const size_t x = window.x.first + j * shape.dilation_w;
+      *rows++ = image + (y * shape.in_w + x) * shape.channels;
+    }
+  }
+  return window.pixels();
+}
+
+}  // namespace octavo

@@ -1,0 +1,169 @@
+#include "ops/program/execute.h"
+
+#include <vector>
+
+#include "ops/elementwise.h"
+#include "ops/reshape.h"
+
+namespace octavo {
+namespace {
+
+class Runner {
+ public:
+  Runner(const Context& context, const Step& step, const TensorInfo& output, size_t batch,
+         void* const* data)
+      : context_(context), step_(step), output_(output), batch_(batch), data_(data) {}
+
+  void operator()(const step::Quantize& op) const {
+    quantize(context_, in<float>(0), count(), op.scale, op.range, out<uint8_t>());
+  }
+
+  void operator()(const step::Dequantize& op) const {
+    dequantize(context_, in<uint8_t>(0), count(), op.scale, op.zero_point, out<float>());
+  }
+
+  void operator()(const step::Requantize& op) const {
+    requantize_u8(context_, in<uint8_t>(0), count(), op.x_zero_point, op.multiplier, op.range,
+                  out<uint8_t>());
+  }
+
+  void operator()(const step::Transpose& op) const {
+    transpose2d(context_, in<void>(0), batch_, op.rows, op.cols, element_bytes(), out<void>());
+  }
+
+  void operator()(const step::Linear& op) const {
+    const Linear& linear = *op.packed;
+    const ResidualView residual = residual_view(linear.n());
+    linear.run_u8(context_, in<uint8_t>(0), linear.k(), batch_ * op.rows,
+                  has_residual() ? &residual : nullptr, out<uint8_t>(), linear.n());
+  }
+
+  void operator()(const step::LinearF32& op) const {
+    const LinearF32& linear = *op.packed;
+    linear.run(context_, in<float>(0), linear.k(), batch_ * op.rows, out<float>(), linear.n());
+  }
+
+  void operator()(const step::Conv2d& op) const {
+    const ResidualView residual = residual_view(op.packed->shape().out_channels);
+    op.packed->run_u8(context_, in<uint8_t>(0), batch_, op.height, op.width,
+                      has_residual() ? &residual : nullptr, out<uint8_t>());
+  }
+
+  void operator()(const step::Conv2dF32& op) const {
+    op.packed->run(context_, in<float>(0), batch_, op.height, op.width, out<float>());
+  }
+
+  void operator()(const step::Add& op) const {
+    if (is_u8()) {
+      const AddInput a = {in<uint8_t>(0), op.a_zero_point, op.a_multiplier};
+      const AddInput b = {in<uint8_t>(1), op.b_zero_point, op.b_multiplier};
+      add(context_, a, b, count(), op.range, out<uint8_t>());
+    } else {
+      add_f32(context_, in<float>(0), in<float>(1), count(), op.lo, op.hi, out<float>());
+    }
+  }
+
+  void operator()(const step::MaxPool& op) const {
+    const PoolShape shape = with_batch(op.shape);
+    if (is_u8()) {
+      max_pool2d(context_, shape, in<uint8_t>(0), out<uint8_t>());
+    } else {
+      max_pool2d_f32(context_, shape, in<float>(0), out<float>());
+    }
+  }
+
+  void operator()(const step::AvgPool& op) const {
+    const PoolShape shape = with_batch(op.shape);
+    if (is_u8()) {
+      avg_pool2d(context_, shape, op.count_include_pad, op.quant, in<uint8_t>(0), out<uint8_t>());
+    } else {
+      avg_pool2d_f32(context_, shape, op.count_include_pad, in<float>(0), out<float>());
+    }
+  }
+
+  void operator()(const step::Concat& op) const {
+    std::vector<ConcatInput> inputs(op.inner.size());
+    for (size_t i = 0; i < inputs.size(); ++i) inputs[i] = {in<void>(i), op.inner[i]};
+    concat(context_, inputs, batch_ * op.outer, element_bytes(), out<void>());
+  }
+
+  void operator()(const step::Pad& op) const {
+    const uint8_t value_u8 = is_u8() ? static_cast<uint8_t>(op.value) : uint8_t{0};
+    const float value_f32 = static_cast<float>(op.value);
+    const void* value = is_u8() ? static_cast<const void*>(&value_u8) : &value_f32;
+    const size_t in_bytes = volume(op.shape) * element_bytes();
+    for (size_t i = 0; i < batch_; ++i) {
+      pad(context_, in<uint8_t>(0) + i * in_bytes, op.shape, op.before, op.after, element_bytes(),
+          value, out<uint8_t>() + i * out_bytes());
+    }
+  }
+
+  void operator()(const step::Slice& op) const {
+    const size_t in_bytes = volume(op.shape) * element_bytes();
+    for (size_t i = 0; i < batch_; ++i) {
+      slice(context_, in<uint8_t>(0) + i * in_bytes, op.shape, op.start, op.step, op.out_shape,
+            element_bytes(), out<uint8_t>() + i * out_bytes());
+    }
+  }
+
+  void operator()(const step::Clamp& op) const {
+    clamp_f32(context_, in<float>(0), count(), op.lo, op.hi, out<float>());
+  }
+
+  void operator()(const step::ScaleShift& op) const {
+    const size_t channels = op.scale.size();
+    scale_shift_f32(context_, in<float>(0), count() / channels, channels, op.scale.data(),
+                    op.shift.data(), out<float>());
+  }
+
+  void operator()(const step::Softmax& op) const {
+    softmax_f32(context_, in<float>(0), batch_ * op.outer, op.n, op.inner, out<float>());
+  }
+
+ private:
+  template <class T>
+  const T* in(size_t i) const {
+    return static_cast<const T*>(data_[step_.inputs[i]]);
+  }
+
+  template <class T>
+  T* out() const {
+    return static_cast<T*>(data_[step_.output]);
+  }
+
+  bool is_u8() const { return output_.dtype == DType::u8; }
+  size_t element_bytes() const { return dtype_bytes(output_.dtype); }
+  size_t count() const { return batch_ * output_.elements; }
+  size_t out_bytes() const { return output_.elements * element_bytes(); }
+  bool has_residual() const { return step_.inputs.size() > 1; }
+
+  ResidualView residual_view(size_t ld) const {
+    return {has_residual() ? in<uint8_t>(1) : nullptr, ld};
+  }
+
+  PoolShape with_batch(PoolShape shape) const {
+    shape.batch = batch_;
+    return shape;
+  }
+
+  static size_t volume(const std::vector<size_t>& shape) {
+    size_t volume = 1;
+    for (const size_t extent : shape) volume *= extent;
+    return volume;
+  }
+
+  const Context& context_;
+  const Step& step_;
+  const TensorInfo& output_;
+  size_t batch_;
+  void* const* data_;
+};
+
+}  // namespace
+
+void run_step(const Context& context, const Step& step, const TensorInfo& output, size_t batch,
+              void* const* data) {
+  std::visit(Runner(context, step, output, batch, data), step.operation);
+}
+
+}  // namespace octavo

@@ -1,0 +1,124 @@
+#include "ops/program/prepared.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "base/status.h"
+#include "ops/program/plan.h"
+
+namespace octavo {
+namespace {
+
+constexpr size_t kNotInArena = std::numeric_limits<size_t>::max();
+
+size_t batch_bytes(const TensorInfo& tensor, size_t batch) {
+  size_t bytes = tensor.elements * dtype_bytes(tensor.dtype);  // bounded by Program::tensor
+  if (__builtin_mul_overflow(bytes, batch, &bytes)) {
+    throw Error(Status::out_of_memory, "program: a tensor of " + std::to_string(tensor.elements) +
+                                           " elements exceeds the address space at batch " +
+                                           std::to_string(batch));
+  }
+  return bytes;
+}
+
+// An allocator may promise memory that does not exist and the system then ends the process.
+void require_memory(size_t bytes, size_t batch) {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page_bytes = sysconf(_SC_PAGESIZE);
+  if (pages <= 0 || page_bytes <= 0) return;
+  const size_t memory = static_cast<size_t>(pages) * static_cast<size_t>(page_bytes);
+  if (bytes > memory) {
+    throw Error(Status::out_of_memory, "program: a batch of " + std::to_string(batch) + " needs " +
+                                           std::to_string(bytes) + " bytes, this machine has " +
+                                           std::to_string(memory));
+  }
+}
+
+AlignedBuffer repeat(const void* sample, size_t sample_bytes, size_t batch) {
+  AlignedBuffer repeated(sample_bytes * batch);
+  for (size_t i = 0; i < batch; ++i) {
+    std::memcpy(repeated.data() + i * sample_bytes, sample, sample_bytes);
+  }
+  return repeated;
+}
+
+}  // namespace
+
+Prepared::Prepared(size_t batch, std::span<const TensorInfo> tensors,
+                   std::span<const TensorUse> uses, std::span<const AlignedBuffer> constants)
+    : batch_(batch), arena_offsets_(tensors.size(), kNotInArena) {
+  std::vector<Lifetime> lifetimes;
+  std::vector<TensorId> ids;
+  size_t constant_bytes = 0;
+  for (TensorId id = 0; id < tensors.size(); ++id) {
+    const size_t bytes = batch_bytes(tensors[id], batch);
+    if (uses[id].home == Home::arena) {
+      lifetimes.push_back({bytes, uses[id].first, uses[id].last});
+      ids.push_back(id);
+    } else if (uses[id].home == Home::constant && batch > 1) {
+      if (__builtin_add_overflow(constant_bytes, bytes, &constant_bytes)) {
+        throw Error(Status::out_of_memory, "program: the constants exceed the address space");
+      }
+    }
+  }
+  const Placement placement = place(lifetimes);
+  arena_bytes_ = placement.total_bytes;
+  require_memory(arena_bytes_, batch);
+  require_memory(constant_bytes, batch);
+
+  for (size_t i = 0; i < ids.size(); ++i) arena_offsets_[ids[i]] = placement.offsets[i];
+  for (TensorId id = 0; id < tensors.size(); ++id) {
+    if (uses[id].home != Home::constant) continue;
+    constants_.push_back({id, batch_bytes(tensors[id], 1), constants[id].data()});
+  }
+}
+
+// Called with the mutex held. Deferred to the first run: a plan alone costs no memory.
+void Prepared::repeat_constants() {
+  if (batch_ < 2 || repeated_.size() == constants_.size()) return;
+  std::vector<AlignedBuffer> repeated;
+  for (const Constant& constant : constants_) {
+    repeated.push_back(repeat(constant.data, constant.bytes, batch_));
+  }
+  for (size_t i = 0; i < repeated.size(); ++i) constants_[i].data = repeated[i].data();
+  repeated_ = std::move(repeated);
+}
+
+std::unique_ptr<Workspace> Prepared::borrow() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!free_.empty()) {
+      std::unique_ptr<Workspace> workspace = std::move(free_.back());
+      free_.pop_back();
+      return workspace;
+    }
+    repeat_constants();
+  }
+  auto workspace = std::make_unique<Workspace>();
+  workspace->arena = AlignedBuffer(arena_bytes_);
+  workspace->data.resize(arena_offsets_.size(), nullptr);
+  for (TensorId id = 0; id < arena_offsets_.size(); ++id) {
+    if (arena_offsets_[id] == kNotInArena) continue;
+    workspace->data[id] = workspace->arena.data() + arena_offsets_[id];
+  }
+  for (const Constant& constant : constants_) {
+    // Steps only read constants: Program::append refuses one as a destination.
+    workspace->data[constant.id] = const_cast<void*>(constant.data);
+  }
+  return workspace;
+}
+
+void Prepared::give_back(std::unique_ptr<Workspace> workspace) noexcept {
+  const std::lock_guard lock(mutex_);
+  try {
+    free_.push_back(std::move(workspace));
+  } catch (const std::bad_alloc&) {
+    // The list could not grow: the workspace is freed instead of kept.
+  }
+}
+
+}  // namespace octavo

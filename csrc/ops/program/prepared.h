@@ -1,0 +1,113 @@
+// A program made ready for one batch size, and the memory its runs borrow.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/buffer.h"
+#include "ops/program/step.h"
+
+namespace octavo {
+
+// Where a tensor lives while the program runs.
+enum class Home {
+  unused,    // nothing reads or writes it
+  arena,     // written by a step, read by later ones
+  input,     // the caller's array, read in place
+  output,    // the caller's array, written in place
+  constant,  // the program's, one copy per sample
+};
+
+// What finish() finds out about each tensor.
+struct TensorUse {
+  Home home = Home::unused;
+  size_t first = 0;  // the step that writes it
+  size_t last = 0;   // the last step that reads it
+};
+
+// The arena of one run, and the addresses of all tensors; those of inputs and outputs are set anew
+// for each run.
+struct Workspace {
+  AlignedBuffer arena;
+  std::vector<void*> data;
+};
+
+// The plan for one batch size. Runs in several threads share it: each borrows a workspace.
+class Prepared {
+ public:
+  // `constants[id]` holds the content of a constant tensor for one sample. Throws
+  // Error(out_of_memory) for sizes that overflow or exceed the machine's memory.
+  Prepared(size_t batch, std::span<const TensorInfo> tensors, std::span<const TensorUse> uses,
+           std::span<const AlignedBuffer> constants);
+
+  size_t batch() const { return batch_; }
+  size_t arena_bytes() const { return arena_bytes_; }
+
+  // A workspace for the lease's lifetime. As many exist as runs have ever overlapped.
+  class Lease {
+   public:
+    explicit Lease(Prepared& prepared) : prepared_(prepared), workspace_(prepared.borrow()) {}
+    ~Lease() { prepared_.give_back(std::move(workspace_)); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+
+    std::vector<void*>& data() { return workspace_->data; }
+
+   private:
+    Prepared& prepared_;
+    std::unique_ptr<Workspace> workspace_;
+  };
+
+ private:
+  struct Constant {
+    TensorId id;
+    size_t bytes;  // of one sample
+    const void* data;
+  };
+
+  void repeat_constants();
+  std::unique_ptr<Workspace> borrow();
+  void give_back(std::unique_ptr<Workspace> workspace) noexcept;
+
+  size_t batch_;
+  size_t arena_bytes_ = 0;
+  std::vector<size_t> arena_offsets_;  // by tensor; kNotInArena elsewhere
+
+  std::mutex mutex_;
+  std::vector<Constant> constants_;      // fixed once a run has begun
+  std::vector<AlignedBuffer> repeated_;  // their content, one copy per sample
+  std::vector<std::unique_ptr<Workspace>> free_;
+};
+
+// The plans of the last few batch sizes.
+class PreparedCache {
+ public:
+  static constexpr size_t kCapacity = 4;
+
+  // The cached plan for `batch`, or what `make()` returns.
+  template <class Make>
+  std::shared_ptr<Prepared> get(size_t batch, const Make& make) {
+    const std::lock_guard lock(mutex_);
+    for (size_t i = 0; i < recent_.size(); ++i) {
+      if (recent_[i]->batch() != batch) continue;
+      std::rotate(recent_.begin(), recent_.begin() + static_cast<ptrdiff_t>(i),
+                  recent_.begin() + static_cast<ptrdiff_t>(i) + 1);
+      return recent_.front();
+    }
+    std::shared_ptr<Prepared> prepared = make();
+    recent_.insert(recent_.begin(), prepared);
+    if (recent_.size() > kCapacity) recent_.pop_back();
+    return prepared;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Prepared>> recent_;  // latest first
+};
+
+}  // namespace octavo

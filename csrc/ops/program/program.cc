@@ -1,0 +1,186 @@
+#include "ops/program/program.h"
+
+#include <cstring>
+#include <utility>
+
+#include "base/fp_env.h"
+#include "base/status.h"
+#include "ops/program/check.h"
+#include "ops/program/execute.h"
+
+namespace octavo {
+namespace {
+
+[[noreturn]] void fail(const std::string& message) {
+  throw Error(Status::invalid_argument, "program: " + message);
+}
+
+std::string describe_id(const Step& step) {
+  return "step '" + step.name + "' (" + operation_name(step.operation) + ")";
+}
+
+// The same error, saying which step it comes from.
+[[noreturn]] void fail_in(const Step& step, const Error& error) {
+  throw Error(error.status(), describe_id(step) + ": " + error.what());
+}
+
+}  // namespace
+
+void Program::require_building() const {
+  if (finished_) fail("it is finished, and fixed since");
+}
+
+void Program::require_id(TensorId id, const std::string& role) const {
+  if (id >= tensors_.size()) {
+    fail(role + " is tensor " + std::to_string(id) + ", expected an id below " +
+         std::to_string(tensors_.size()));
+  }
+}
+
+const TensorInfo& Program::info(TensorId id) const {
+  require_id(id, "id");
+  return tensors_[id];
+}
+
+TensorId Program::tensor(DType dtype, size_t elements) {
+  require_building();
+  if (elements < 1 || elements > kMaxElements) {
+    fail("elements is " + std::to_string(elements) + ", expected 1.." +
+         std::to_string(kMaxElements));
+  }
+  constants_.emplace_back();
+  tensors_.push_back({dtype, elements});
+  return tensors_.size() - 1;
+}
+
+TensorId Program::constant(DType dtype, size_t elements, const void* data) {
+  const TensorId id = tensor(dtype, elements);
+  const size_t bytes = elements * dtype_bytes(dtype);
+  constants_[id] = AlignedBuffer(bytes);
+  std::memcpy(constants_[id].data(), data, bytes);
+  return id;
+}
+
+void Program::append(const std::string& name, std::vector<TensorId> inputs, TensorId output,
+                     Operation operation) {
+  require_building();
+  Step step{name, std::move(inputs), output, std::move(operation)};
+  for (const TensorId id : step.inputs) require_id(id, describe_id(step) + ": a source");
+  require_id(output, describe_id(step) + ": dst");
+  if (constants_[output].size() != 0) {
+    fail(describe_id(step) + ": dst is tensor " + std::to_string(output) + ", a constant");
+  }
+  try {
+    check_step(make_context(*backend_, 1), tensors_, step);
+  } catch (const Error& error) {
+    fail_in(step, error);
+  }
+  steps_.push_back(std::move(step));
+}
+
+std::vector<TensorUse> Program::lifetimes(const std::vector<TensorId>& inputs,
+                                          const std::vector<TensorId>& outputs) const {
+  std::vector<TensorUse> uses(tensors_.size());
+  for (TensorId id = 0; id < tensors_.size(); ++id) {
+    if (constants_[id].size() != 0) uses[id].home = Home::constant;
+  }
+  for (const TensorId id : inputs) {
+    require_id(id, "an input");
+    if (uses[id].home != Home::unused) {
+      fail("input tensor " + std::to_string(id) +
+           (uses[id].home == Home::constant ? " is a constant" : " is listed twice"));
+    }
+    uses[id].home = Home::input;
+  }
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    for (const TensorId id : step.inputs) {
+      if (uses[id].home == Home::unused) {
+        fail(describe_id(step) + " reads tensor " + std::to_string(id) +
+             " before anything writes it");
+      }
+      uses[id].last = i;
+    }
+    if (uses[step.output].home != Home::unused) {
+      fail(describe_id(step) + " writes tensor " + std::to_string(step.output) +
+           (uses[step.output].home == Home::input ? ", an input" : ", which is already written"));
+    }
+    uses[step.output] = {Home::arena, i, i};
+  }
+  for (const TensorId id : outputs) {
+    require_id(id, "an output");
+    if (uses[id].home == Home::unused) {
+      fail("output tensor " + std::to_string(id) + " is never written");
+    }
+    if (uses[id].home == Home::arena) uses[id].home = Home::output;
+  }
+  return uses;
+}
+
+void Program::finish(std::vector<TensorId> inputs, std::vector<TensorId> outputs) {
+  require_building();
+  uses_ = lifetimes(inputs, outputs);
+  inputs_ = std::move(inputs);
+  outputs_ = std::move(outputs);
+  finished_ = true;
+}
+
+std::shared_ptr<Prepared> Program::prepare(size_t batch) const {
+  if (!finished_) fail("call finish() before this");
+  return plans_.get(batch,
+                    [&] { return std::make_shared<Prepared>(batch, tensors_, uses_, constants_); });
+}
+
+size_t Program::arena_bytes(size_t batch) const { return prepare(batch)->arena_bytes(); }
+
+void Program::run(std::span<const void* const> inputs, std::span<void* const> outputs, size_t batch,
+                  size_t num_threads) const {
+  const std::shared_ptr<Prepared> prepared = prepare(batch);
+  if (inputs.size() != inputs_.size() || outputs.size() != outputs_.size()) {
+    fail("got " + std::to_string(inputs.size()) + " inputs and " + std::to_string(outputs.size()) +
+         " outputs, expected " + std::to_string(inputs_.size()) + " and " +
+         std::to_string(outputs_.size()));
+  }
+  if (batch == 0) return;
+
+  const FpEnvGuard fp_env;
+  const Context context = make_context(*backend_, num_threads);
+  Prepared::Lease lease(*prepared);
+  void* const* data = lease.data().data();
+  // Steps only read inputs: finish() refuses one as a destination.
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    lease.data()[inputs_[i]] = const_cast<void*>(inputs[i]);
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (uses_[outputs_[i]].home == Home::output) lease.data()[outputs_[i]] = outputs[i];
+  }
+  for (const Step& step : steps_) {
+    try {
+      run_step(context, step, tensors_[step.output], batch, data);
+    } catch (const Error& error) {
+      fail_in(step, error);
+    }
+  }
+  copy_outputs(outputs, batch, data);
+}
+
+// Those that no step wrote in place: inputs, constants, and all but the last of duplicates.
+void Program::copy_outputs(std::span<void* const> outputs, size_t batch, void* const* data) const {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const TensorInfo& tensor = tensors_[outputs_[i]];
+    const void* written = data[outputs_[i]];
+    if (written == outputs[i]) continue;
+    std::memcpy(outputs[i], written, batch * tensor.elements * dtype_bytes(tensor.dtype));
+  }
+}
+
+std::vector<StepInfo> Program::describe() const {
+  const Context context = make_context(*backend_, 1);
+  std::vector<StepInfo> infos;
+  for (const Step& step : steps_) {
+    infos.push_back(describe_step(context, step, tensors_[step.output].dtype));
+  }
+  return infos;
+}
+
+}  // namespace octavo

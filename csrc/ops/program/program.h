@@ -1,0 +1,87 @@
+// A network as a list of steps over tensors, executed in one call.
+//
+//   Program program(current_backend());
+//   const TensorId x = program.tensor(DType::f32, 784);
+//   const TensorId q = program.tensor(DType::u8, 784);
+//   program.append("x", {x}, q, step::Quantize{...});
+//   program.finish({x}, {q});
+//   program.run({&x_data, 1}, {&q_data, 1}, batch);
+//
+// Memory: inputs are read from the caller's arrays and outputs written into them, without a copy
+// (but for an output that is also an input, a constant or listed twice). All other tensors share
+// one arena, planned per batch size from their lifetimes; the last few plans are kept. Constants
+// are stored once, and repeated for every sample of a batch when a plan is made.
+//
+// Threads: building is for one thread. After finish() any number of threads may run the program at
+// once, each with an arena of its own, borrowed from a list of free ones.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "ops/program/describe.h"
+#include "ops/program/prepared.h"
+#include "ops/program/step.h"
+#include "runtime/context.h"
+
+namespace octavo {
+
+class Program {
+ public:
+  // Bound to this backend: weights packed for another layout are refused.
+  explicit Program(const Backend& backend) : backend_(&backend) {}
+
+  // elements: 1..kMaxElements.
+  static constexpr size_t kMaxElements = size_t{1} << 40;
+  TensorId tensor(DType dtype, size_t elements);
+  TensorId constant(DType dtype, size_t elements, const void* data);
+
+  // Steps run in this order. Throws Error(invalid_argument), naming the step, unless the operation
+  // fits its tensors.
+  void append(const std::string& name, std::vector<TensorId> inputs, TensorId output,
+              Operation operation);
+
+  // Checks that every tensor is written once, before it is read, and that outputs are produced.
+  // Afterwards the program is fixed.
+  void finish(std::vector<TensorId> inputs, std::vector<TensorId> outputs);
+
+  // inputs[i] points at batch * elements of the i-th input, as does outputs[i]; outputs overlap
+  // neither one another nor inputs. num_threads = 0: the process default.
+  void run(std::span<const void* const> inputs, std::span<void* const> outputs, size_t batch,
+           size_t num_threads = 0) const;
+
+  // Of the arena for this batch size.
+  size_t arena_bytes(size_t batch) const;
+
+  std::vector<StepInfo> describe() const;
+
+  const Backend& backend() const { return *backend_; }
+  bool finished() const { return finished_; }
+  const TensorInfo& info(TensorId id) const;
+  const std::vector<TensorId>& inputs() const { return inputs_; }
+  const std::vector<TensorId>& outputs() const { return outputs_; }
+
+ private:
+  void require_building() const;
+  void require_id(TensorId id, const std::string& role) const;
+  std::vector<TensorUse> lifetimes(const std::vector<TensorId>& inputs,
+                                   const std::vector<TensorId>& outputs) const;
+  std::shared_ptr<Prepared> prepare(size_t batch) const;
+  void copy_outputs(std::span<void* const> outputs, size_t batch, void* const* data) const;
+
+  const Backend* backend_;
+  std::vector<TensorInfo> tensors_;
+  std::vector<AlignedBuffer> constants_;  // by tensor; empty for the others
+  std::vector<Step> steps_;
+  std::vector<TensorId> inputs_;
+  std::vector<TensorId> outputs_;
+  std::vector<TensorUse> uses_;
+  bool finished_ = false;
+  mutable PreparedCache plans_;
+};
+
+}  // namespace octavo

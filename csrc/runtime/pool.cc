@@ -1,0 +1,147 @@
+#include "runtime/pool.h"
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <csignal>
+#endif
+
+namespace octavo {
+namespace {
+
+// Set on a thread that is inside a loop body: a nested loop runs on that thread alone.
+thread_local bool inside_loop = false;
+
+// Layers of a network follow each other within microseconds, waking a sleeper takes tens of them.
+constexpr std::chrono::microseconds kSpin{100};
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+// Workers leave signals to the host's threads.
+class SignalBlocker {
+ public:
+#if defined(__unix__) || defined(__APPLE__)
+  SignalBlocker() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &saved_);
+  }
+  ~SignalBlocker() { pthread_sigmask(SIG_SETMASK, &saved_, nullptr); }
+
+ private:
+  sigset_t saved_;
+#endif
+};
+
+}  // namespace
+
+void ThreadPool::run(size_t n, size_t max_threads, const Task& task) {
+  const size_t threads = std::min({n, max_threads, kMaxThreads});
+  std::unique_lock<std::mutex> lock(busy_, std::defer_lock);
+  if (threads <= 1 || inside_loop || !lock.try_lock()) {
+    for (size_t i = 0; i < n; ++i) task(i);
+    return;
+  }
+  grow(threads - 1);
+  n_ = n;
+  task_ = &task;
+  next_.store(0, std::memory_order_relaxed);
+  open_gate(std::min(threads - 1, workers_));
+  work();
+  close_gate();
+  if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void ThreadPool::grow(size_t workers) {
+  if (workers_ >= workers) return;
+  const SignalBlocker blocker;
+  try {
+    for (; workers_ < workers; ++workers_) {
+      std::thread([this] { worker_loop(); }).detach();
+    }
+  } catch (const std::system_error&) {
+    // The system gives no more threads: fewer of them do the same work.
+  }
+}
+
+void ThreadPool::open_gate(size_t workers) {
+  // Sequentially consistent, like the sleepers' own order (count, then look at the gate): one of
+  // the two sides sees the other.
+  gate_.store(workers * kPlace);
+  if (sleepers_.load() == 0) return;
+  const std::lock_guard<std::mutex> lock(sleep_mutex_);
+  wake_.notify_all();
+}
+
+void ThreadPool::close_gate() {
+  uint64_t gate = gate_.fetch_and(kPlace - 1, std::memory_order_acq_rel);
+  for (size_t round = 0; inside(gate) != 0; ++round) {
+    if (round < 1000) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+    gate = gate_.load(std::memory_order_acquire);
+  }
+}
+
+void ThreadPool::worker_loop() {
+  while (true) {
+    wait_for_place();
+    if (!take_place()) continue;
+    work();
+    gate_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+void ThreadPool::wait_for_place() {
+  const auto is_open = [this] { return places(gate_.load()) != 0; };
+  const auto until = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (is_open()) return;
+      pause();
+    }
+    std::this_thread::yield();  // does nothing on an idle machine, frees the CPU on a busy one
+  } while (std::chrono::steady_clock::now() < until);
+
+  std::unique_lock<std::mutex> lock(sleep_mutex_);
+  sleepers_.fetch_add(1);
+  wake_.wait(lock, is_open);
+  sleepers_.fetch_sub(1);
+}
+
+bool ThreadPool::take_place() {
+  uint64_t gate = gate_.load(std::memory_order_relaxed);
+  while (places(gate) != 0) {
+    if (gate_.compare_exchange_weak(gate, gate - kPlace + 1, std::memory_order_acquire,
+                                    std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void ThreadPool::work() {
+  inside_loop = true;
+  try {
+    for (size_t i = 0; (i = next_.fetch_add(1, std::memory_order_relaxed)) < n_;) (*task_)(i);
+  } catch (...) {
+    next_.store(n_, std::memory_order_relaxed);
+    const std::lock_guard<std::mutex> lock(error_mutex_);
+    if (error_ == nullptr) error_ = std::current_exception();
+  }
+  inside_loop = false;
+}
+
+}  // namespace octavo

@@ -1,0 +1,129 @@
+// Dispatch: for the CPU at hand, for CPUs that are not here, by name, per thread.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "base/status.h"
+#include "runtime/backend.h"
+
+namespace octavo {
+namespace {
+
+TEST(Registry, RowsAreCompleteAndScalarIsLast) {
+  std::set<std::string> names;
+  for (const Backend& backend : all_backends()) {
+    EXPECT_TRUE(names.insert(backend.name).second) << backend.name << " twice";
+    ASSERT_NE(backend.table, nullptr);
+    ASSERT_NE(backend.layout, nullptr);
+    const KernelTable& table = *backend.table;
+    EXPECT_NE(table.gemm_s32.run, nullptr);
+    EXPECT_NE(table.gemm_u8.run, nullptr);
+    EXPECT_NE(table.depthwise_s32.run, nullptr);
+    EXPECT_NE(table.depthwise_u8.run, nullptr);
+    EXPECT_NE(table.requantize_s32.run, nullptr);
+    EXPECT_NE(table.requantize_u8.run, nullptr);
+    EXPECT_NE(table.add_u8.run, nullptr);
+    EXPECT_NE(table.quantize_u8.run, nullptr);
+    EXPECT_NE(table.dequantize_u8.run, nullptr);
+    EXPECT_NE(table.max_u8.run, nullptr);
+    EXPECT_NE(table.sum_u8.run, nullptr);
+    EXPECT_NE(table.gemm_f32.run, nullptr);
+    EXPECT_NE(table.depthwise_f32.run, nullptr);
+    EXPECT_EQ(table.gemm_geometry.nr % table.gemm_geometry.granule, 0u);
+    EXPECT_EQ(table.depthwise_geometry.nr, table.depthwise_geometry.granule);
+  }
+  EXPECT_STREQ(all_backends().back().name, "scalar");
+  EXPECT_EQ(all_backends().back().required, 0u);
+}
+
+#if defined(__x86_64__)
+
+constexpr CpuBits kHaswell = kCpuAvx2 | kCpuFma;
+constexpr CpuBits kSkylakeX = kHaswell | kCpuAvx512F | kCpuAvx512Bw | kCpuAvx512Vl | kCpuAvx512Dq;
+constexpr CpuBits kCascadeLake = kSkylakeX | kCpuAvx512Vnni;
+
+TEST(SelectBackend, ForCpusThatAreNotHere) {
+  EXPECT_STREQ(select_backend(0).name, "scalar");
+  EXPECT_STREQ(select_backend(kCpuAvx2).name, "scalar") << "AVX2 without FMA";
+  EXPECT_STREQ(select_backend(kHaswell).name, "avx2");
+  EXPECT_STREQ(select_backend(kHaswell | kCpuAvxVnni).name, "avx2");
+  EXPECT_STREQ(select_backend(kSkylakeX).name, "avx2") << "AVX-512 without VNNI";
+  EXPECT_STREQ(select_backend(kCascadeLake).name, "avx512vnni");
+  EXPECT_STREQ(select_backend(kCascadeLake & ~kCpuAvx512Vl).name, "avx2");
+  EXPECT_STREQ(select_backend(~CpuBits{0}).name, "avx512vnni");
+}
+
+#endif
+
+TEST(SelectBackend, EachRowGetsItsOwnRequirements) {
+  for (const Backend& backend : all_backends()) {
+    EXPECT_TRUE(is_supported(backend, backend.required));
+    for (CpuBits bit = 1; bit != 0; bit <<= 1) {
+      if ((backend.required & bit) == 0) continue;
+      EXPECT_FALSE(is_supported(backend, ~bit)) << backend.name;
+      EXPECT_STRNE(select_backend(~bit).name, backend.name);
+    }
+  }
+}
+
+TEST(RequireBackend, NamesTheValidOnes) {
+  EXPECT_STREQ(require_backend("scalar", "backend").name, "scalar");
+  try {
+    require_backend("sse9", "backend");
+    FAIL() << "an unknown name was accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), Status::invalid_argument);
+    const std::string message = error.what();
+    EXPECT_NE(message.find("backend: 'sse9'"), std::string::npos) << message;
+    EXPECT_NE(message.find("scalar"), std::string::npos) << message;
+  }
+  EXPECT_THROW(require_backend("", "backend"), Error);
+  EXPECT_THROW(require_backend("Scalar", "backend"), Error);
+}
+
+TEST(BackendOverride, BelongsToOneThread) {
+  const Backend* scalar = find_backend("scalar");
+  const Backend& before = current_backend();
+  EXPECT_EQ(set_backend_override(scalar), nullptr);
+  EXPECT_EQ(&current_backend(), scalar);
+  std::thread([&] { EXPECT_EQ(&current_backend(), &before); }).join();
+  EXPECT_EQ(set_backend_override(nullptr), scalar);
+  EXPECT_EQ(&current_backend(), &before);
+}
+
+// The default is fixed at first use, so each case needs a process of its own.
+TEST(DefaultBackendDeathTest, FollowsTheEnvironment) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        setenv("OCTAVO_BACKEND", "scalar", 1);
+        std::exit(std::string(default_backend().name) == "scalar" ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(
+      {
+        setenv("OCTAVO_BACKEND", "", 1);
+        std::exit(&default_backend() == &select_backend(detect_cpu()) ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(
+      {
+        setenv("OCTAVO_BACKEND", "avx1024", 1);
+        for (int attempt = 0; attempt < 2; ++attempt) {
+          try {
+            default_backend();
+            std::exit(1);
+          } catch (const Error& error) {
+            std::fprintf(stderr, "%s\n", error.what());
+          }
+        }
+        std::exit(0);
+      },
+      ::testing::ExitedWithCode(0), "OCTAVO_BACKEND: 'avx1024' is not a backend; expected one of");
+}
+
+}  // namespace
+}  // namespace octavo

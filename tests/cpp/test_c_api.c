@@ -1,0 +1,125 @@
+/* The C ABI, compiled as C: one layer end to end, and how it refuses. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "octavo/octavo.h"
+
+static int failures = 0;
+
+#define CHECK(condition)                                              \
+  do {                                                                \
+    if (!(condition)) {                                               \
+      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      ++failures;                                                     \
+    }                                                                 \
+  } while (0)
+
+enum { kM = 3, kN = 5, kK = 7 };
+
+static uint8_t a[kM * kK];
+static int8_t weight[kN * kK];
+static int32_t bias[kN];
+static float multiplier[kN];
+
+static void fill(void) {
+  for (int i = 0; i < kM * kK; ++i) a[i] = (uint8_t)(i * 37);
+  for (int i = 0; i < kN * kK; ++i) weight[i] = (int8_t)(i * 29 - 128);
+  for (int j = 0; j < kN; ++j) {
+    bias[j] = j * 1000 - 2000;
+    multiplier[j] = 0.0009765625f; /* 2^-10 */
+  }
+}
+
+static int32_t expected(int i, int j, int a_zero_point) {
+  int32_t sum = bias[j];
+  for (int k = 0; k < kK; ++k) sum += (a[i * kK + k] - a_zero_point) * weight[j * kK + k];
+  return sum;
+}
+
+static octavo_linear_desc desc(void) {
+  octavo_linear_desc d;
+  memset(&d, 0, sizeof d);
+  d.weight = weight;
+  d.n = kN;
+  d.k = kK;
+  d.bias = bias;
+  d.a_zero_point = 9;
+  d.qmax = 255;
+  return d;
+}
+
+/* Round half to even of sum / 1024, in integers. */
+static int rounded(int32_t sum) {
+  int32_t floor = sum >= 0 ? sum / 1024 : -((-sum + 1023) / 1024);
+  const int32_t rest = sum - floor * 1024;
+  if (rest > 512 || (rest == 512 && floor % 2 != 0)) ++floor;
+  return floor;
+}
+
+static void test_backend(const char* backend) {
+  CHECK(octavo_use_backend(backend) == OCTAVO_OK);
+  const char* current = NULL;
+  CHECK(octavo_current_backend(&current) == OCTAVO_OK);
+  CHECK(current != NULL && strcmp(current, backend) == 0);
+
+  octavo_linear_desc d = desc();
+  octavo_linear* linear = NULL;
+  int32_t sums[kM * kN];
+  CHECK(octavo_linear_create(&d, &linear) == OCTAVO_OK);
+  CHECK(octavo_linear_run_s32(linear, a, kK, kM, sums, kN) == OCTAVO_OK);
+  for (int i = 0; i < kM * kN; ++i) CHECK(sums[i] == expected(i / kN, i % kN, 9));
+  octavo_linear_free(linear);
+
+  d.multiplier = multiplier;
+  d.zero_point = 128;
+  uint8_t bytes[kM * kN];
+  CHECK(octavo_linear_create(&d, &linear) == OCTAVO_OK);
+  /* A packed layer keeps its backend, whatever the thread uses later. */
+  CHECK(octavo_use_backend(NULL) == OCTAVO_OK);
+  CHECK(octavo_linear_run_u8(linear, a, kK, kM, bytes, kN) == OCTAVO_OK);
+  for (int i = 0; i < kM * kN; ++i) {
+    int q = rounded(expected(i / kN, i % kN, 9)) + 128;
+    q = q < 0 ? 0 : q > 255 ? 255 : q;
+    CHECK(bytes[i] == q);
+  }
+  CHECK(octavo_linear_run_s32(linear, a, kK, kM, sums, kN) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_linear_run_u8(linear, NULL, kK, kM, bytes, kN) == OCTAVO_INVALID_ARGUMENT);
+  octavo_linear_free(linear);
+}
+
+static void test_refusals(void) {
+  octavo_linear_desc d = desc();
+  octavo_linear* linear = NULL;
+  d.k = 70000;
+  CHECK(octavo_linear_create(&d, &linear) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(strstr(octavo_last_error(), "k: got 70000") != NULL);
+  CHECK(linear == NULL);
+  d = desc();
+  d.weight = NULL;
+  CHECK(octavo_linear_create(&d, &linear) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_linear_create(NULL, &linear) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_linear_create(&d, NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_linear_run_s32(NULL, a, kK, kM, NULL, kN) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_use_backend("sse9") == OCTAVO_INVALID_ARGUMENT);
+  CHECK(strstr(octavo_last_error(), "sse9") != NULL);
+  CHECK(octavo_current_backend(NULL) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_set_num_threads(0) == OCTAVO_INVALID_ARGUMENT);
+  CHECK(octavo_set_num_threads(2) == OCTAVO_OK);
+  octavo_linear_free(NULL);
+}
+
+int main(void) {
+  fill();
+  CHECK(strlen(octavo_version()) >= 5);
+  CHECK(strcmp(octavo_last_error(), "") == 0);
+  CHECK(strcmp(octavo_status_string(OCTAVO_OK), "ok") == 0);
+  CHECK(octavo_status_string(99) != NULL);
+  const size_t backends = octavo_backend_count();
+  CHECK(backends >= 1);
+  CHECK(octavo_backend_name(backends) == NULL);
+  for (size_t i = 0; i < backends; ++i) test_backend(octavo_backend_name(i));
+  test_refusals();
+  if (failures == 0) puts("all checks passed");
+  return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
