@@ -46,7 +46,9 @@ def get_num_threads() -> int: ...
 
 # ---- op level -----------------------------------------------------------------------------------
 
-def quantize(x: F32, scale: float, zero_point: int, qmin: int, qmax: int, signed: bool) -> Bytes: ...
+def quantize(
+    x: F32, scale: float, zero_point: int, qmin: int, qmax: int, signed: bool
+) -> Bytes: ...
 def dequantize(x: Bytes, scale: float, zero_point: int) -> F32: ...
 def requantize_s32(
     acc: S32,  # (m, n)
@@ -57,7 +59,13 @@ def requantize_s32(
     signed: bool,
 ) -> Bytes: ...
 def requantize(
-    x: Bytes, x_zero_point: int, multiplier: float, zero_point: int, qmin: int, qmax: int, signed: bool
+    x: Bytes,
+    x_zero_point: int,
+    multiplier: float,
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+    signed: bool,
 ) -> Bytes: ...
 def add(
     a: Bytes,
@@ -79,7 +87,13 @@ def max_pool2d(
     dilation: tuple[int, int],
 ) -> Bytes: ...
 def global_avg_pool(
-    x: Bytes, x_zero_point: int, multiplier: float, zero_point: int, qmin: int, qmax: int, signed: bool
+    x: Bytes,
+    x_zero_point: int,
+    multiplier: float,
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+    signed: bool,
 ) -> Bytes:
     """(n, h, w, c) -> (n, 1, 1, c); multiplier = x_scale / out_scale, the mean's 1/(h*w) is applied here."""
 
@@ -194,9 +208,19 @@ class Program:
     def constant(self, value: NDArray[Any]) -> int:
         """A tensor of fixed content, the same for every sample of a batch (elements = value.size)."""
     def quantize(
-        self, src: int, dst: int, *, name: str, scale: float, zero_point: int, qmin: int = 0, qmax: int = 255
+        self,
+        src: int,
+        dst: int,
+        *,
+        name: str,
+        scale: float,
+        zero_point: int,
+        qmin: int = 0,
+        qmax: int = 255,
     ) -> None: ...
-    def dequantize(self, src: int, dst: int, *, name: str, scale: float, zero_point: int) -> None: ...
+    def dequantize(
+        self, src: int, dst: int, *, name: str, scale: float, zero_point: int
+    ) -> None: ...
     def requantize(
         self,
         src: int,
@@ -212,7 +236,14 @@ class Program:
     def transpose(self, src: int, dst: int, *, name: str, rows: int, cols: int) -> None:
         """Per sample, a (rows, cols) matrix to (cols, rows); u8 or f32. NCHW -> NHWC: rows=C, cols=H*W."""
     def linear(
-        self, src: int, dst: int, packed: Linear | LinearF32, *, name: str, rows: int = 1, residual: int | None = None
+        self,
+        src: int,
+        dst: int,
+        packed: Linear | LinearF32,
+        *,
+        name: str,
+        rows: int = 1,
+        residual: int | None = None,
     ) -> None:
         """`rows` rows per sample."""
     def conv2d(
@@ -279,7 +310,9 @@ class Program:
         qmax: int = 255,
     ) -> None:
         """u8 (with the quantization parameters) or f32. Global pooling: kernel = (height, width)."""
-    def concat(self, srcs: Sequence[int], dst: int, *, name: str, outer: int, inner: Sequence[int]) -> None:
+    def concat(
+        self, srcs: Sequence[int], dst: int, *, name: str, outer: int, inner: Sequence[int]
+    ) -> None:
         """Per sample, dst[outer][sum(inner)] from srcs[i][outer][inner[i]]; u8 or f32."""
     def pad(
         self,
@@ -312,7 +345,9 @@ class Program:
         """f32, per sample over the middle axis of (outer, n, inner)."""
     def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """Close the program: check every tensor is written before it is read, compute lifetimes."""
-    def run(self, inputs: Sequence[NDArray[Any]], batch: int, threads: int = 0) -> list[NDArray[Any]]:
+    def run(
+        self, inputs: Sequence[NDArray[Any]], batch: int, threads: int = 0
+    ) -> list[NDArray[Any]]:
         """Flat C-contiguous arrays of batch * elements in; new flat arrays out. One GIL-free C++ call."""
     def describe(self) -> list[dict[str, Any]]:
         """Per step: {'op', 'name', 'kernel', 'inputs': ids, 'output': id, 'detail': str}."""

@@ -1,0 +1,131 @@
+// Program: tensors, constants, runs. Its steps are in program_steps.cc.
+#include "bindings/program.h"
+
+#include <string>
+#include <vector>
+
+#include "bindings/module.h"
+#include "ops/checks.h"
+#include "runtime/backend.h"
+
+namespace octavo::bindings {
+namespace {
+
+DType to_dtype(const std::string& dtype) {
+  if (dtype == "u8") return DType::u8;
+  if (dtype == "f32") return DType::f32;
+  fail("dtype", "'" + dtype + "'", "'u8' or 'f32'");
+}
+
+py::dtype numpy_dtype(DType dtype) {
+  return dtype == DType::u8 ? py::dtype::of<uint8_t>() : py::dtype::of<float>();
+}
+
+TensorId add_constant(Program& program, const py::array& value) {
+  const auto elements = static_cast<size_t>(value.size());
+  const std::string expected = "a C-contiguous uint8 or float32 array";
+  if (py::isinstance<py::array_t<uint8_t>>(value)) {
+    return program.constant(DType::u8, elements, require<uint8_t>(value, "value", expected));
+  }
+  return program.constant(DType::f32, elements, require<float>(value, "value", expected));
+}
+
+std::vector<TensorId> to_ids(const char* name, const std::vector<int64_t>& values) {
+  std::vector<TensorId> ids;
+  for (const int64_t value : values) ids.push_back(to_size(name, value));
+  return ids;
+}
+
+const void* input_data(const TensorInfo& tensor, const py::array& array, const std::string& name,
+                       size_t batch) {
+  const size_t elements = checked_product(name, {batch, tensor.elements});
+  const std::string expected =
+      std::string("a C-contiguous ") + (tensor.dtype == DType::u8 ? "uint8" : "float32") +
+      " array of " + std::to_string(batch) + " x " + std::to_string(tensor.elements) + " elements";
+  if (static_cast<size_t>(array.size()) != elements) refuse(name.c_str(), array, expected);
+  if (tensor.dtype == DType::u8) return require<uint8_t>(array, name.c_str(), expected);
+  return require<float>(array, name.c_str(), expected);
+}
+
+py::list run(const Program& program, const std::vector<py::array>& inputs, int64_t batch,
+             int64_t threads) {
+  if (!program.finished()) fail("program", "an unfinished one", "finish() before run()");
+  const size_t samples = to_size("batch", batch);
+  const size_t num_threads = to_threads(threads);
+  const std::vector<TensorId>& ids = program.inputs();
+  if (inputs.size() != ids.size()) {
+    fail("inputs", std::to_string(inputs.size()) + " arrays", std::to_string(ids.size()));
+  }
+  std::vector<const void*> sources;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    sources.push_back(
+        input_data(program.info(ids[i]), inputs[i], "inputs[" + std::to_string(i) + "]", samples));
+  }
+  // Plans, and so refuses a batch that does not fit into memory, before results are allocated.
+  program.arena_bytes(samples);
+  py::list results;
+  std::vector<void*> destinations;
+  for (const TensorId id : program.outputs()) {
+    const TensorInfo& tensor = program.info(id);
+    py::array result(numpy_dtype(tensor.dtype), static_cast<py::ssize_t>(checked_product(
+                                                    "output", {samples, tensor.elements})));
+    destinations.push_back(result.mutable_data());
+    results.append(std::move(result));
+  }
+  {
+    const py::gil_scoped_release release;
+    program.run(sources, destinations, samples, num_threads);
+  }
+  return results;
+}
+
+py::list describe_steps(const Program& program) {
+  py::list steps;
+  for (const StepInfo& info : program.describe()) {
+    py::dict step;
+    step["op"] = info.op;
+    step["name"] = info.name;
+    step["kernel"] = info.kernel;
+    step["inputs"] = info.inputs;
+    step["output"] = info.output;
+    step["detail"] = info.detail;
+    steps.append(std::move(step));
+  }
+  return steps;
+}
+
+}  // namespace
+
+void bind_program(py::module_& m) {
+  using namespace py::literals;
+  ProgramClass cls(m, "Program",
+                   "A network as a list of steps over tensors, executed in one call.");
+  cls.def(py::init([] { return std::make_unique<Program>(current_backend()); }))
+      .def(
+          "tensor",
+          [](Program& self, const std::string& dtype, int64_t elements) {
+            return self.tensor(to_dtype(dtype), to_size("elements", elements));
+          },
+          "dtype"_a, "elements"_a)
+      .def("constant", &add_constant, "value"_a);
+  bind_program_steps(cls);
+  bind_program_shape_steps(cls);
+  cls.def(
+         "finish",
+         [](Program& self, const std::vector<int64_t>& inputs,
+            const std::vector<int64_t>& outputs) {
+           self.finish(to_ids("inputs", inputs), to_ids("outputs", outputs));
+         },
+         "inputs"_a, "outputs"_a)
+      .def("run", &run, "inputs"_a, "batch"_a, "threads"_a = 0)
+      .def("describe", &describe_steps)
+      .def(
+          "arena_bytes",
+          [](const Program& self, int64_t batch) {
+            return self.arena_bytes(to_size("batch", batch));
+          },
+          "batch"_a)
+      .def_property_readonly("backend", [](const Program& self) { return self.backend().name; });
+}
+
+}  // namespace octavo::bindings

@@ -1,0 +1,114 @@
+"""Exact int8 neural-network inference on CPUs, called from NumPy.
+
+Every operator returns the same bits on every instruction set, for any number of threads;
+`octavo.reference` says which bits, in NumPy. Quantized tensors are uint8 or int8 arrays with
+``real = scale * (q - zero_point)``, see `octavo.quantization`.
+
+Examples
+--------
+>>> import numpy as np
+>>> import octavo
+>>> x = octavo.quantize_linear(np.float32([[0.5, -1.0, 2.0]]), 0.5, 128)
+>>> weight = np.int8([[64, -128, 127], [1, 2, 3]])
+>>> packed = octavo.pack_linear(
+...     weight, weight_scale=[0.01, 0.1], a_scale=0.5, a_zero_point=128, out_scale=0.1
+... )
+>>> octavo.linear(x, packed)
+array([[41,  4]], dtype=uint8)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from octavo import _core, errors, reference
+from octavo.backend import (
+    backend,
+    backends,
+    cpu_features,
+    get_num_threads,
+    set_num_threads,
+    use_backend,
+)
+from octavo.elementwise import add, concat
+from octavo.errors import (
+    BackendError,
+    CalibrationError,
+    InvalidArgumentError,
+    InvalidDtypeError,
+    InvalidModelError,
+    OctavoError,
+    UnsupportedModelError,
+)
+from octavo.functional import conv2d, linear, matmul_integer
+from octavo.packed import PackedConv2d, PackedLinear, pack_conv2d, pack_linear
+from octavo.pooling import global_avg_pool, max_pool2d
+from octavo.quantization import QuantParams, choose_qparams, dequantize_linear, quantize_linear
+from octavo.requantization import requantize, requantize_linear
+
+if TYPE_CHECKING:
+    from octavo.graph import Session
+    from octavo.quantize import quantize_model
+
+__all__ = [
+    "BackendError",
+    "CalibrationError",
+    "InvalidArgumentError",
+    "InvalidDtypeError",
+    "InvalidModelError",
+    "OctavoError",
+    "PackedConv2d",
+    "PackedLinear",
+    "QuantParams",
+    "Session",
+    "UnsupportedModelError",
+    "__version__",
+    "add",
+    "backend",
+    "backends",
+    "choose_qparams",
+    "concat",
+    "conv2d",
+    "cpu_features",
+    "dequantize_linear",
+    "errors",
+    "get_num_threads",
+    "global_avg_pool",
+    "linear",
+    "matmul_integer",
+    "max_pool2d",
+    "pack_conv2d",
+    "pack_linear",
+    "quantize_linear",
+    "quantize_model",
+    "reference",
+    "requantize",
+    "requantize_linear",
+    "set_num_threads",
+    "use_backend",
+]
+
+__version__: str = _core.build_info()["version"]
+
+# What reads and writes ONNX is imported when first asked for: octavo itself needs NumPy alone.
+_NEEDS_ONNX = {"Session": "octavo.graph", "quantize_model": "octavo.quantize"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEEDS_ONNX:
+        raise AttributeError(f"module 'octavo' has no attribute {name!r}")
+    try:
+        value = getattr(import_module(_NEEDS_ONNX[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("onnx", "google"):
+            raise
+        raise ImportError(
+            f'octavo.{name} needs the package onnx: pip install "octavo[onnx]"'
+        ) from error
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,200 @@
+"""Operators on quantized tensors that add and join.
+
+Arrays are uint8 or int8; non-contiguous ones are copied first. Every result is a new array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from octavo import _core
+from octavo._checks import (
+    Activation,
+    Bytes,
+    activation_range,
+    byte_array,
+    byte_dtype,
+    contiguous,
+    integer,
+    invalid,
+    scale,
+    wrong_dtype,
+    zero_point,
+)
+from octavo.requantization import activation_clamp, requantize_linear, scale_ratio
+
+__all__ = ["add", "concat"]
+
+
+def add(
+    a: Bytes,
+    b: Bytes,
+    *,
+    a_scale: float,
+    a_zero_point: int = 0,
+    b_scale: float,
+    b_zero_point: int = 0,
+    out_scale: float,
+    out_zero_point: int = 0,
+    dtype: DTypeLike = "uint8",
+    activation: Activation = None,
+) -> Bytes:
+    """Add two quantized tensors.
+
+    With ``a_m = float32(a_scale / out_scale)`` and b_m likewise::
+
+        v   = fma(float(b - b_zero_point), b_m, float(a - a_zero_point) * a_m)
+        out = clamp(rne(v) + out_zero_point)
+
+    Parameters
+    ----------
+    a, b : ndarray of uint8 or int8, the same shape
+    a_scale, b_scale, out_scale : float
+        Finite and positive.
+    a_zero_point, b_zero_point, out_zero_point : int, default 0
+        Within the range of the tensor's dtype.
+    dtype : {"uint8", "int8"}, default "uint8"
+        Of the output.
+    activation : {"relu", "relu6"} or (float, float), optional
+        Clamps the output to this interval of reals, each end quantized first.
+
+    Returns
+    -------
+    ndarray of uint8 or int8, shape of `a`
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the shapes differ, a scale is not finite and positive, or a zero point out of range.
+    InvalidDtypeError
+        If an array is neither uint8 nor int8.
+
+    Notes
+    -----
+    Source: Jacob et al. 2018, arXiv:1712.05877, appendix A.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> add(np.uint8([10, 20]), np.uint8([1, 200]), a_scale=0.5, b_scale=1.0, out_scale=1.0)
+    array([  6, 210], dtype=uint8)
+    """
+    left, right = byte_array("a", a), byte_array("b", b)
+    if left.shape != right.shape:
+        raise invalid("b", f"the shape of a, {left.shape}", f"shape {right.shape}")
+    out = byte_dtype("dtype", dtype)
+    zero = zero_point("out_zero_point", out_zero_point, out)
+    bounds = activation_range(activation)
+    left_zero = zero_point("a_zero_point", a_zero_point, byte_dtype("a", left.dtype))
+    right_zero = zero_point("b_zero_point", b_zero_point, byte_dtype("b", right.dtype))
+    left_factor = scale_ratio("a_scale", a_scale, out_scale)
+    right_factor = scale_ratio("b_scale", b_scale, out_scale)
+    qmin, qmax = activation_clamp(bounds, scale("out_scale", out_scale), zero, out)
+    if left.size == 0:
+        return np.empty(left.shape, out)
+    return _core.add(
+        contiguous(left),
+        left_zero,
+        left_factor,
+        contiguous(right),
+        right_zero,
+        right_factor,
+        zero,
+        qmin,
+        qmax,
+        out == "int8",
+    )
+
+
+def concat(
+    arrays: Sequence[Bytes],
+    axis: int = -1,
+    *,
+    scales: Sequence[float] | None = None,
+    zero_points: Sequence[int] | None = None,
+    out_scale: float | None = None,
+    out_zero_point: int = 0,
+    dtype: DTypeLike | None = None,
+) -> Bytes:
+    """Join quantized tensors along an axis, requantizing those of other parameters.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray of uint8 or int8
+        At least one; the same shape but for `axis`.
+    axis : int, default -1
+    scales : sequence of float, optional
+        One per array. None: all have the same parameters and dtype, and are joined as they are.
+    zero_points : sequence of int, optional
+        One per array; the default is all 0. Only with `scales`.
+    out_scale : float, optional
+        Given exactly if `scales` is.
+    out_zero_point : int, default 0
+    dtype : {"uint8", "int8"}, optional
+        Of the output; the default is the dtype of the first array.
+
+    Returns
+    -------
+    ndarray of uint8 or int8
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no array, shapes do not match, or parameters are missing or out of range.
+    InvalidDtypeError
+        If an array is neither uint8 nor int8, or has another dtype and no scale is given.
+
+    Notes
+    -----
+    Source: ONNX operator Concat, opset 13; Jacob et al. 2018, arXiv:1712.05877, appendix A.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> parts = [np.uint8([[2, 4]]), np.uint8([[10]])]
+    >>> concat(parts, scales=[1.0, 0.5], out_scale=0.5)
+    array([[ 4,  8, 10]], dtype=uint8)
+    """
+    parts = [byte_array(f"arrays[{i}]", x) for i, x in enumerate(arrays)]
+    if not parts:
+        raise invalid("arrays", "at least one array", "none")
+    first = parts[0].shape
+    if not first:
+        raise invalid("arrays[0]", "at least one dimension", "a scalar")
+    axis = integer("axis", axis, -len(first), len(first) - 1)
+    rest = np.delete(first, axis)
+    for i, part in enumerate(parts):
+        if part.ndim != len(first) or (np.delete(part.shape, axis) != rest).any():
+            expected = f"shape {first} of arrays[0] but for axis {axis}"
+            raise invalid(f"arrays[{i}]", expected, f"shape {part.shape}")
+    out = byte_dtype("dtype", parts[0].dtype if dtype is None else dtype)
+    if (scales is None) != (out_scale is None):
+        missing, given = ("scales", "out_scale") if scales is None else ("out_scale", "scales")
+        raise invalid(missing, f"a value, because {given} is given", None)
+    if scales is None or out_scale is None:
+        if zero_points is not None:
+            raise invalid("zero_points", "None without scales", repr(zero_points))
+        for i, part in enumerate(parts):
+            if part.dtype != out:
+                raise wrong_dtype(f"arrays[{i}]", f"{out} (or scales, to convert)", part.dtype)
+        return cast(Bytes, np.concatenate(parts, axis))
+    zeros = [0] * len(parts) if zero_points is None else zero_points
+    for name, values in (("scales", scales), ("zero_points", zeros)):
+        if len(values) != len(parts):
+            raise invalid(name, f"{len(parts)} values, one per array", f"{len(values)} values")
+    converted = [
+        requantize_linear(
+            part,
+            scale(f"scales[{i}]", scales[i]),
+            zero_point(f"zero_points[{i}]", zeros[i], byte_dtype("arrays", part.dtype)),
+            out_scale,
+            out_zero_point,
+            dtype=out,
+        )
+        for i, part in enumerate(parts)
+    ]
+    return cast(Bytes, np.concatenate(converted, axis))
