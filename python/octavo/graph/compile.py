@@ -1,0 +1,144 @@
+"""A graph and its input shapes to a compiled program: resolve, fuse, lower."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from octavo import _core
+from octavo.errors import InvalidModelError, OctavoError, UnsupportedModelError
+from octavo.graph import emit_float, emit_int8, emit_layout
+from octavo.graph.fuse import fuse
+from octavo.graph.ir import ByteParams, Graph, Node
+from octavo.graph.lowering import Lowering, Record, Stored
+from octavo.graph.shape_rules import Shape
+from octavo.graph.shapes import resolve
+
+Emitter = Callable[[Lowering, Node], None]
+EMITTERS: dict[str, Emitter] = {
+    **emit_float.EMITTERS,
+    **emit_layout.EMITTERS,
+    **emit_int8.EMITTERS,
+}
+
+
+@dataclass(frozen=True)
+class OutputInfo:
+    """One output of a compiled program."""
+
+    name: str
+    shape: Shape  # per sample
+    signed: bool  # the model's tensor is int8; the program's byte is xor 0x80
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program for one set of input shapes."""
+
+    program: _core.Program
+    records: list[Record]
+    outputs: list[OutputInfo]
+
+
+def compile_graph(
+    graph: Graph,
+    sample_shapes: dict[str, Shape],
+    batch: int | None,
+    outputs: list[str],
+    packed: dict[Hashable, Any],
+    ordered: bool = True,
+) -> Compiled:
+    """Compile a copy of `graph`.
+
+    Parameters
+    ----------
+    graph : Graph
+        Already simplified; not changed.
+    sample_shapes : dict
+        Input shapes without the batch axis.
+    batch : int or None
+        The batch extent where the model fixes it.
+    outputs : list of str
+        Tensors to return, in this order; any computed tensors, not only graph outputs.
+    packed : dict
+        Packed weights, shared between programs of one session.
+    ordered : bool
+        Whether outputs are returned in the model's order of axes, or as they lie (NHWC).
+    """
+    graph = graph.copy()
+    keep = frozenset(outputs)
+    graph.outputs = [value for value in graph.outputs if value.name in keep]
+    shapes = resolve(graph, sample_shapes, batch)
+    graph.remove_unused(keep)
+    fuse(graph, shapes, keep)
+    low = Lowering(graph, shapes, batch, packed)
+    inputs = [_input(low, value.name, value.dtype, shapes[value.name]) for value in graph.inputs]
+    for node in graph.nodes:
+        _emit(low, node)
+    returned = [_output(low, name, inputs, ordered) for name in outputs]
+    low.program.finish([value.id for value in inputs], [value.id for value in returned])
+    _check_types(graph, dict(zip(outputs, returned, strict=True)))
+    infos = [
+        OutputInfo(
+            name,
+            tuple(value.order(value.shape)),
+            value.dtype == "u8" and _signed(graph.bytes.get(name)),
+        )
+        for name, value in zip(outputs, returned, strict=True)
+    ]
+    return Compiled(low.program, low.records, infos)
+
+
+def _check_types(graph: Graph, returned: dict[str, Stored]) -> None:
+    for value in graph.outputs:
+        signed = _signed(graph.bytes.get(value.name))
+        kind = "int8" if signed else "uint8"
+        found = kind if returned[value.name].dtype == "u8" else "float32"
+        if value.dtype != found:
+            raise InvalidModelError(
+                f"output '{value.name}' is declared {value.dtype}; the model computes {found}"
+            )
+
+
+def _signed(params: ByteParams | None) -> bool:
+    return params is not None and params.signed
+
+
+def _input(low: Lowering, name: str, dtype: np.dtype[Any], shape: Shape) -> Stored:
+    value = low.new("f32" if dtype == np.float32 else "u8", shape)
+    low.put(name, value)
+    return value
+
+
+def _emit(low: Lowering, node: Node) -> None:
+    emitter = EMITTERS.get(node.op)
+    if emitter is None:
+        raise node.unsupported(f"operator {node.op} is not supported")
+    try:
+        emitter(low, node)
+    except OctavoError:
+        raise
+    except (ValueError, NotImplementedError, OverflowError) as error:
+        raise node.unsupported(str(error)) from error
+
+
+def _output(low: Lowering, name: str, inputs: list[Stored], ordered: bool) -> Stored:
+    if name in low.graph.initializers:
+        raise UnsupportedModelError(f"output '{name}' is a constant, not a computed tensor")
+    node = Node("Output", name, [name], [name])
+    value = low.plain(name, node) if ordered else low.get(name)
+    if all(value.id != entry.id for entry in inputs):
+        return value
+    # An input returned as it is: a step has to write the output.
+    out = low.new(value.dtype, value.shape)
+    if value.dtype == "f32":
+        low.program.clamp(value.id, out.id, name=name, lo=-np.inf, hi=np.inf)
+    else:
+        low.program.requantize(
+            value.id, out.id, name=name, src_zero_point=0, multiplier=1.0, zero_point=0
+        )
+    low.record("Copy", node, out)
+    return out

@@ -1,0 +1,170 @@
+"""Operators on constants, in NumPy: what constant folding and shape arithmetic need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from octavo.graph.ir import Array, Node
+from octavo.graph.tensors import dtype_of
+
+Evaluator = Callable[[Node, list[Array | None]], Array]
+
+# Folding must not be made to allocate without bound, by a chain of concatenations for example.
+MAX_ELEMENTS = 2**26
+
+
+def evaluate(node: Node, inputs: list[Array | None]) -> Array | None:
+    """The value of a node whose inputs are all constant, or None if its op is not foldable."""
+    function = EVALUATORS.get(node.op)
+    if function is None or len(node.outputs) != 1:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(node, inputs))
+    except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
+        raise node.invalid(f"its constant inputs do not fit together: {error}") from error
+
+
+def _required(inputs: list[Array | None], index: int) -> Array:
+    value = inputs[index] if index < len(inputs) else None
+    if value is None:
+        raise ValueError(f"input {index} is missing")
+    return value
+
+
+def _constant(node: Node, inputs: list[Array | None]) -> Array:
+    attrs = node.attrs
+    if "value" in attrs:
+        return np.asarray(attrs["value"])
+    for name, dtype in (("value_float", np.float32), ("value_floats", np.float32)):
+        if name in attrs:
+            return np.asarray(attrs[name], dtype=dtype)
+    for name in ("value_int", "value_ints"):
+        if name in attrs:
+            return np.asarray(attrs[name], dtype=np.int64)
+    raise node.unsupported(f"a constant given as {sorted(attrs)} is not supported")
+
+
+def _axes(inputs: list[Array | None]) -> list[int] | None:
+    given = inputs[1] if len(inputs) > 1 else None
+    return None if given is None else [int(axis) for axis in given.reshape(-1)]
+
+
+def _unsqueeze(_: Node, inputs: list[Array | None]) -> Array:
+    axes = _axes(inputs)
+    if axes is None:
+        raise ValueError("axes are missing")
+    return np.expand_dims(_required(inputs, 0), tuple(axes))
+
+
+def _squeeze(_: Node, inputs: list[Array | None]) -> Array:
+    axes = _axes(inputs)
+    return np.squeeze(_required(inputs, 0), None if axes is None else tuple(axes))
+
+
+def _reshape(node: Node, inputs: list[Array | None]) -> Array:
+    data, target = _required(inputs, 0), _required(inputs, 1)
+    keep = not node.attrs.get("allowzero", 0)
+    shape = [data.shape[i] if keep and int(n) == 0 else int(n) for i, n in enumerate(target)]
+    return data.reshape(shape)
+
+
+def _slice(node: Node, inputs: list[Array | None]) -> Array:
+    data = _required(inputs, 0)
+    starts, ends = _required(inputs, 1), _required(inputs, 2)
+    axes = inputs[3] if len(inputs) > 3 and inputs[3] is not None else np.arange(len(starts))
+    steps = inputs[4] if len(inputs) > 4 and inputs[4] is not None else np.ones_like(starts)
+    index = [slice(None)] * data.ndim
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        index[int(axis)] = slice(int(start), int(end), int(step))
+    return data[tuple(index)]
+
+
+def _cast(node: Node, inputs: list[Array | None]) -> Array:
+    dtype = dtype_of(int(node.attrs["to"]), node.label)
+    return _required(inputs, 0).astype(dtype)
+
+
+def _gather(node: Node, inputs: list[Array | None]) -> Array:
+    data, index = _required(inputs, 0), _required(inputs, 1)
+    axis = int(node.attrs.get("axis", 0))
+    _bounded(index.size * data.size // max(data.shape[axis], 1))
+    return np.take(data, index.astype(np.int64), axis=axis)
+
+
+def _transpose(node: Node, inputs: list[Array | None]) -> Array:
+    data = _required(inputs, 0)
+    return np.transpose(data, node.attrs.get("perm", list(range(data.ndim))[::-1]))
+
+
+def _concat(node: Node, inputs: list[Array | None]) -> Array:
+    parts = [_required(inputs, i) for i in range(len(inputs))]
+    _bounded(sum(part.size for part in parts))
+    return np.concatenate(parts, axis=int(node.attrs["axis"]))
+
+
+def _bounded(elements: int) -> None:
+    if elements > MAX_ELEMENTS:
+        raise ValueError(f"the result would have {elements} elements; at most {MAX_ELEMENTS}")
+
+
+def _div(a: Array, b: Array) -> Array:
+    if np.issubdtype(a.dtype, np.integer):  # truncates, as in C
+        if np.any(b == 0):
+            raise ZeroDivisionError("division by zero")
+        return np.asarray(np.trunc(a / b)).astype(a.dtype)
+    return np.asarray(a / b)
+
+
+def _binary(function: Callable[[Array, Array], Array]) -> Evaluator:
+    def run(node: Node, inputs: list[Array | None]) -> Array:
+        a, b = _required(inputs, 0), _required(inputs, 1)
+        _bounded(math.prod(np.broadcast_shapes(a.shape, b.shape)))
+        return function(a, b)
+
+    return run
+
+
+def _quantize(node: Node, inputs: list[Array | None]) -> Array:
+    """Weights that a file stores as float behind a QuantizeLinear."""
+    data, scale = _required(inputs, 0), _required(inputs, 1)
+    zero = inputs[2] if len(inputs) > 2 else None
+    zero = np.zeros(scale.shape, np.uint8) if zero is None else zero
+    if zero.dtype not in (np.int8, np.uint8) or node.attrs.get("block_size"):
+        raise node.unsupported(f"quantizing a constant to {zero.dtype} blocks is not supported")
+    scale, zero_point = along(scale, data.ndim, node), along(zero, data.ndim, node)
+    limits = np.iinfo(zero.dtype)
+    steps = np.rint(data / scale) + zero_point.astype(np.float32)
+    return np.asarray(np.clip(steps, limits.min, limits.max).astype(zero.dtype))
+
+
+def along(parameter: Array, rank: int, node: Node) -> Array:
+    """Shape a scalar or 1-D quantization parameter so that it broadcasts along its axis."""
+    if parameter.size == 1:
+        return parameter.reshape(())
+    axis = int(node.attrs.get("axis", 1))
+    shape = [1] * rank
+    shape[axis] = parameter.size
+    return parameter.reshape(shape)
+
+
+EVALUATORS: dict[str, Evaluator] = {
+    "Add": _binary(lambda a, b: a + b),
+    "Cast": _cast,
+    "Concat": _concat,
+    "Constant": _constant,
+    "Div": _binary(_div),
+    "Gather": _gather,
+    "Identity": lambda _, inputs: _required(inputs, 0),
+    "Mul": _binary(lambda a, b: a * b),
+    "QuantizeLinear": _quantize,
+    "Reshape": _reshape,
+    "Slice": _slice,
+    "Squeeze": _squeeze,
+    "Sub": _binary(lambda a, b: a - b),
+    "Transpose": _transpose,
+    "Unsqueeze": _unsqueeze,
+}

@@ -1,0 +1,186 @@
+"""ONNX to `Graph`: from a path, bytes or a ModelProto; anything damaged is InvalidModelError."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped, unused-ignore]
+from onnx import AttributeProto, ModelProto, NodeProto, ValueInfoProto
+
+from octavo.errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
+from octavo.graph.ir import Graph, Node, Value
+from octavo.graph.tensors import dtype_of, to_array
+
+ModelLike: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
+
+MIN_OPSET = 11  # since then Clip, Pad and Slice take their bounds as inputs
+MAX_FILE_BYTES = 2**31 - 1  # protobuf's own limit
+_STANDARD_DOMAINS = ("", "ai.onnx")
+
+
+def load_graph(model: ModelLike) -> Graph:
+    """Read and check a model.
+
+    Parameters
+    ----------
+    model : path, bytes or onnx.ModelProto
+        External data are read only for a path, and only from the model's own folder.
+
+    Raises
+    ------
+    InvalidModelError
+        The file is damaged or contradicts itself.
+    UnsupportedModelError
+        An opset below 11, another domain's operator, or a data type octavo does not read.
+    """
+    proto, folder = _parse(model)
+    opset = _opset(proto)
+    try:
+        onnx.checker.check_model(_without_external_data(proto) if folder else proto)
+    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+        raise InvalidModelError(f"model fails the ONNX checker: {_first_line(error)}") from error
+    source = proto.graph
+    if source.sparse_initializer:
+        raise UnsupportedModelError("model has sparse initializers; octavo reads dense ones")
+    initializers = {}
+    for tensor in source.initializer:
+        if tensor.name in initializers:
+            raise InvalidModelError(f"initializer '{tensor.name}' is given twice")
+        initializers[tensor.name] = to_array(tensor, folder)
+    graph = Graph(
+        nodes=[_node(node, folder) for node in source.node],
+        initializers=initializers,
+        inputs=[_value(info) for info in source.input if info.name not in initializers],
+        outputs=[_value(info) for info in source.output],
+        opset=opset,
+        name=source.name or "graph",
+        metadata={entry.key: entry.value for entry in proto.metadata_props},
+    )
+    _modernise(graph)
+    graph.check()
+    graph.sort()
+    return graph
+
+
+def _parse(model: ModelLike) -> tuple[ModelProto, Path | None]:
+    if isinstance(model, ModelProto):
+        return model, None
+    if isinstance(model, (str, os.PathLike)):
+        path = Path(model)
+        if not path.is_file():
+            raise InvalidArgumentError(f"model: no such file: '{path}'")
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise InvalidModelError(f"model '{path}' has {size} bytes; at most {MAX_FILE_BYTES}")
+        content, folder = path.read_bytes(), path.resolve().parent
+        shown = f"'{path}'"
+    elif isinstance(model, bytes):
+        content, folder, shown = model, None, "bytes"
+    else:
+        raise InvalidArgumentError(
+            f"model must be a path, bytes or an onnx.ModelProto, not {type(model).__name__}"
+        )
+    proto = ModelProto()
+    try:
+        proto.ParseFromString(content)
+    except (DecodeError, ValueError, RuntimeError) as error:
+        reason = _first_line(error)
+        raise InvalidModelError(f"model {shown} is not an ONNX file: {reason}") from error
+    if not proto.HasField("graph"):
+        raise InvalidModelError(f"model {shown} is not an ONNX file: it holds no graph")
+    return proto, folder
+
+
+def _opset(proto: ModelProto) -> int:
+    versions = {entry.domain: entry.version for entry in proto.opset_import}
+    version = next((versions[d] for d in _STANDARD_DOMAINS if d in versions), None)
+    if version is None:
+        raise InvalidModelError("model imports no version of the standard ONNX operators")
+    if version < MIN_OPSET:
+        raise UnsupportedModelError(
+            f"model uses opset {version}; octavo reads {MIN_OPSET} and later "
+            "(onnx.version_converter.convert_version converts it)"
+        )
+    return int(version)
+
+
+def _without_external_data(proto: ModelProto) -> ModelProto:
+    """Return a copy the checker accepts without opening other files; `to_array` checks those."""
+    if not any(t.data_location == onnx.TensorProto.EXTERNAL for t in proto.graph.initializer):
+        return proto
+    copy = ModelProto()
+    copy.CopyFrom(proto)
+    for tensor in copy.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            # As an input of the same name and type it is still declared.
+            info = copy.graph.input.add(name=tensor.name)
+            info.type.tensor_type.elem_type = tensor.data_type
+            for extent in tensor.dims:
+                info.type.tensor_type.shape.dim.add(dim_value=extent)
+    internal = [t for t in copy.graph.initializer if t.data_location != onnx.TensorProto.EXTERNAL]
+    del copy.graph.initializer[:]
+    copy.graph.initializer.extend(internal)
+    return copy
+
+
+def _node(proto: NodeProto, folder: Path | None) -> Node:
+    node = Node(proto.op_type, proto.name, list(proto.input), list(proto.output))
+    if proto.domain not in _STANDARD_DOMAINS:
+        raise node.unsupported(f"operators of domain '{proto.domain}' are not supported")
+    if not node.outputs:
+        raise node.invalid("has no outputs")
+    for attribute in proto.attribute:
+        node.attrs[attribute.name] = _attribute(node, attribute, folder)
+    return node
+
+
+def _attribute(node: Node, attribute: AttributeProto, folder: Path | None) -> Any:
+    if attribute.type == AttributeProto.TENSOR:
+        return to_array(attribute.t, folder)
+    if attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
+        raise node.unsupported("control flow (a subgraph attribute) is not supported")
+    if attribute.type == AttributeProto.STRING:
+        return attribute.s.decode("utf-8", "replace")
+    value = onnx.helper.get_attribute_value(attribute)
+    return list(value) if attribute.type in (AttributeProto.INTS, AttributeProto.FLOATS) else value
+
+
+def _value(info: ValueInfoProto) -> Value:
+    what = f"graph input or output '{info.name}'"
+    if not info.type.HasField("tensor_type"):
+        raise UnsupportedModelError(f"{what} is not a tensor")
+    tensor = info.type.tensor_type
+    dtype = dtype_of(tensor.elem_type, what)
+    if not tensor.HasField("shape"):
+        return Value(info.name, dtype, None)
+    shape: list[int | str | None] = []
+    for dim in tensor.shape.dim:
+        if dim.HasField("dim_value"):
+            if dim.dim_value < 0:
+                raise InvalidModelError(f"{what} has a negative extent: {dim.dim_value}")
+            shape.append(int(dim.dim_value))
+        else:
+            shape.append(dim.dim_param or None)
+    return Value(info.name, dtype, tuple(shape))
+
+
+def _modernise(graph: Graph) -> None:
+    """Rewrite what later opsets express differently, so that passes know one form."""
+    if graph.opset >= 13:
+        return
+    for node in graph.nodes:
+        if node.op == "Softmax":  # it flattened to two axes
+            node.attrs.setdefault("axis", 1)
+            node.attrs["flattens"] = True
+        elif node.op in ("Squeeze", "Unsqueeze") and "axes" in node.attrs:  # became an input
+            name = f"{node.output}.axes"
+            graph.initializers[name] = np.asarray(node.attrs.pop("axes"), np.int64)
+            node.inputs.append(name)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

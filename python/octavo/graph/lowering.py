@@ -1,0 +1,125 @@
+"""Where tensors lie while a graph becomes a program.
+
+Shapes are per sample and in the model's order (channels first). In storage a tensor is either in
+that order ("plain") or has axis 0, the channels, moved to the end ("last"): NHWC.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from octavo import _core
+from octavo.graph.ir import Array, Graph, Node
+from octavo.graph.shape_rules import Shape, ShapeContext
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of the program."""
+
+    id: int
+    dtype: str  # "u8" or "f32"
+    shape: Shape
+    last: bool
+
+    @property
+    def free(self) -> bool:
+        """Whether both orders are the same bytes."""
+        return len(self.shape) < 2 or self.shape[0] == 1 or math.prod(self.shape[1:]) == 1
+
+    def order(self, values: list[int] | Shape) -> list[int]:
+        """Entries per axis, from the model's order to storage order."""
+        return [*values[1:], values[0]] if self.last else list(values)
+
+    def storage_axis(self, axis: int) -> int:
+        """Where a sample axis lies in storage."""
+        return (axis - 1) % len(self.shape) if self.last else axis
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a step of the program came from."""
+
+    op: str
+    name: str
+    fused: tuple[str, ...]
+    dtype: str
+    shape: Shape
+
+
+class Lowering:
+    """Appends steps to a program and remembers where each tensor of the graph lies.
+
+    `packed` keeps packed weights between programs of one model for different input shapes.
+    """
+
+    def __init__(
+        self, graph: Graph, shapes: dict[str, Shape], batch: int | None, packed: dict[Hashable, Any]
+    ) -> None:
+        self.graph = graph
+        self.context = ShapeContext(graph, shapes, batch)
+        self.program = _core.Program()
+        self.records: list[Record] = []
+        self.packed = packed
+        self._values: dict[str, Stored] = {}
+        self._reordered: dict[tuple[int, bool, Shape], Stored] = {}
+
+    def new(self, dtype: str, shape: Shape, last: bool = False) -> Stored:
+        """Create a tensor of the program."""
+        return Stored(self.program.tensor(dtype, math.prod(shape)), dtype, shape, last)
+
+    def get(self, name: str) -> Stored:
+        """Where a computed tensor lies."""
+        return self._values[name]
+
+    def put(self, name: str, value: Stored) -> None:
+        """Say where a computed tensor lies."""
+        self._values[name] = value
+
+    def constant(self, value: Array, last: bool) -> Stored:
+        """A tensor every sample shares, given in the model's order."""
+        ordered = np.moveaxis(value, 0, -1) if last and value.ndim > 1 else value
+        flat = np.ascontiguousarray(ordered).reshape(-1)
+        dtype = "u8" if value.dtype == np.uint8 else "f32"
+        return Stored(self.program.constant(flat), dtype, value.shape, last)
+
+    def record(self, op: str, node: Node, out: Stored, fused: tuple[str, ...] = ()) -> None:
+        """Note where the step just appended came from."""
+        dtype = "int8" if out.dtype == "u8" else "float32"
+        self.records.append(Record(op, step_name(node), fused or (op,), dtype, out.shape))
+
+    def channels_last(self, name: str, node: Node) -> Stored:
+        """A tensor in NHWC order, transposed first where it is not."""
+        return self._in_order(self.get(name), True, node)
+
+    def plain(self, name: str, node: Node) -> Stored:
+        """A tensor in the model's order, transposed first where it is not."""
+        return self._in_order(self.get(name), False, node)
+
+    def in_order_of(self, name: str, like: Stored, node: Node) -> Stored:
+        """A tensor in the same order as another of the same shape."""
+        return self._in_order(self.get(name), like.last, node)
+
+    def _in_order(self, value: Stored, last: bool, node: Node) -> Stored:
+        if value.last == last or value.free:
+            return replace(value, last=last)
+        key = (value.id, last, value.shape)
+        if key not in self._reordered:
+            channels, pixels = value.shape[0], math.prod(value.shape[1:])
+            out = self.new(value.dtype, value.shape, last)
+            rows, cols = (channels, pixels) if last else (pixels, channels)
+            name = step_name(node)
+            self.program.transpose(value.id, out.id, name=name, rows=rows, cols=cols)
+            self.record("Transpose", node, out)
+            self._reordered[key] = out
+        return self._reordered[key]
+
+
+def step_name(node: Node) -> str:
+    """The name a node's steps carry."""
+    return node.name or node.output

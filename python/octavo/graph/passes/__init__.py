@@ -1,0 +1,25 @@
+"""Rewrites of a `Graph` that keep what it computes."""
+
+from __future__ import annotations
+
+from octavo.graph.ir import Graph
+from octavo.graph.passes.batch_norm import fold_batch_norm
+from octavo.graph.passes.constants import dequantize_parameters, fold_constants
+from octavo.graph.passes.identity import remove_identities
+
+__all__ = [
+    "dequantize_parameters",
+    "fold_batch_norm",
+    "fold_constants",
+    "remove_identities",
+    "simplify",
+]
+
+
+def simplify(graph: Graph, keep: tuple[str, ...] = ()) -> None:
+    """Fold constants and BatchNorm, remove what does nothing. Tensors in `keep` survive."""
+    fold_constants(graph)
+    dequantize_parameters(graph)
+    remove_identities(graph, keep)
+    fold_batch_norm(graph, keep)
+    graph.remove_unused(keep)

@@ -1,0 +1,248 @@
+"""Run an ONNX model: `Session`, with the call of ONNX Runtime's InferenceSession."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from octavo import _core
+from octavo.errors import InvalidArgumentError, InvalidDtypeError
+from octavo.graph.compile import Compiled, compile_graph
+from octavo.graph.describe import StepTable, describe_steps
+from octavo.graph.feeds import (
+    NodeArg,
+    check_inputs,
+    checked_feed,
+    fixed_batch,
+    node_arg,
+    to_bytes,
+    to_signed,
+)
+from octavo.graph.ir import Graph
+from octavo.graph.load import ModelLike, load_graph
+from octavo.graph.passes import simplify
+from octavo.graph.shape_rules import Shape
+
+MAX_PROGRAMS = 8  # kept per session, for different input shapes
+
+
+class Session:
+    """A model compiled to one program of int8 and float32 steps.
+
+    The model is float ONNX, or quantized ONNX in QDQ form (octavo's or another tool's). What lies
+    between DequantizeLinear and QuantizeLinear runs on bytes, from weights packed once; anything
+    else runs in float32. Axis 0 of every input and output is the batch and may vary from call to
+    call, unless the model fixes it.
+
+    A model with fixed spatial extents is compiled here; otherwise each new input shape is
+    compiled when it is first seen, and the latest few are kept.
+
+    Parameters
+    ----------
+    model : str, path-like, bytes or onnx.ModelProto
+        External data are read for a path only, and from its own folder only.
+    threads : int, optional
+        Threads per run; default: `octavo.get_num_threads()` at the time of the run.
+
+    Raises
+    ------
+    InvalidModelError
+        The model is damaged or contradicts itself.
+    UnsupportedModelError
+        The model needs what octavo does not do; names node, operator and what is missing.
+
+    Notes
+    -----
+    The session runs on the backend that is current when it is created. It may be used from
+    several threads at once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from onnx import TensorProto, helper
+    >>> shape = ["N", 4]
+    >>> x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n in "xy")
+    >>> graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+    >>> opset = [helper.make_opsetid("", 17)]
+    >>> session = Session(helper.make_model(graph, opset_imports=opset, ir_version=8))
+    >>> session.run(None, {"x": np.array([[-1, 0, 1, 2]], np.float32)})
+    [array([[0., 0., 1., 2.]], dtype=float32)]
+    """
+
+    def __init__(self, model: ModelLike, *, threads: int | None = None) -> None:
+        graph = load_graph(model)
+        simplify(graph)
+        self._start(graph, [value.name for value in graph.outputs], threads)
+
+    @classmethod
+    def from_graph(cls, graph: Graph, outputs: Sequence[str], *, ordered: bool = True) -> Session:
+        """Make a session that returns any computed tensors of an already simplified graph.
+
+        Without `ordered` they come as they lie, with the channels last or not.
+        """
+        session = cls.__new__(cls)
+        session._start(graph, list(outputs), None, ordered)
+        return session
+
+    def _start(
+        self, graph: Graph, outputs: list[str], threads: int | None, ordered: bool = True
+    ) -> None:
+        if threads is not None and (isinstance(threads, bool) or threads < 1):
+            raise InvalidArgumentError(f"threads must be a positive int or None, got {threads!r}")
+        self._graph = graph
+        self._outputs = outputs
+        self._ordered = ordered
+        self._threads = threads or 0
+        self._backend = _core.backend()
+        self._lock = threading.Lock()
+        self._packed: dict[Hashable, Any] = {}
+        self._programs: OrderedDict[tuple[Shape, ...], Compiled] = OrderedDict()
+        self._latest: Compiled | None = None
+        check_inputs(graph.inputs)
+        self._batch = fixed_batch(graph.inputs)
+        shapes = [value.shape[1:] for value in graph.inputs if value.shape is not None]
+        if len(shapes) == len(graph.inputs) and all(
+            isinstance(extent, int) for shape in shapes for extent in shape
+        ):
+            self.compiled_for(tuple(tuple(int(n or 0) for n in shape) for shape in shapes))
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend this session runs on."""
+        return self._backend
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The only batch the model takes, or None where it may vary."""
+        return self._batch
+
+    def get_inputs(self) -> list[NodeArg]:
+        """The model's inputs, with name, shape and type."""
+        return [node_arg(value) for value in self._graph.inputs]
+
+    def get_outputs(self) -> list[NodeArg]:
+        """The model's outputs, with name, shape and type."""
+        return [node_arg(value) for value in self._graph.outputs]
+
+    def describe(self) -> StepTable:
+        """Every step of the program: operator, what is fused in it, dtype, kernel, shape.
+
+        Returns
+        -------
+        StepTable
+            A list of StepInfo; `str` of it is a table. For a model compiled per input shape, the
+            program used last.
+        """
+        if self._latest is None:
+            raise InvalidArgumentError(
+                "the model has free spatial extents and nothing was run yet: run it once first"
+            )
+        return describe_steps(self._latest)
+
+    def run(
+        self, output_names: Sequence[str] | None, feeds: Mapping[str, Any], run_options: Any = None
+    ) -> list[NDArray[Any]]:
+        """Run the model.
+
+        Parameters
+        ----------
+        output_names : sequence of str, or None
+            Which outputs to return, in this order; None: all.
+        feeds : mapping of str to array
+            One array per model input, of its dtype and shape.
+        run_options : object, optional
+            Accepted for compatibility and ignored.
+
+        Returns
+        -------
+        list of ndarray
+
+        Raises
+        ------
+        InvalidArgumentError
+            A name is unknown or missing, or a shape does not fit.
+        InvalidDtypeError
+            An array has another dtype than the model's input.
+        """
+        wanted = self._wanted(output_names)
+        arrays = self._arrays(feeds)
+        batch = self._batch_of(arrays)
+        compiled = self.compiled_for(tuple(array.shape[1:] for array in arrays))
+        flat = [to_bytes(array).reshape(-1) for array in arrays]
+        try:
+            results = compiled.program.run(flat, batch, self._threads)
+        except (MemoryError, ValueError) as error:
+            raise InvalidArgumentError(
+                f"feeds: a batch of {batch} cannot be run: {error}"
+            ) from error
+        returned = [
+            to_signed(flat_result).reshape(batch, *info.shape)
+            if info.signed
+            else flat_result.reshape(batch, *info.shape)
+            for info, flat_result in zip(compiled.outputs, results, strict=True)
+        ]
+        return [returned[index] for index in wanted]
+
+    def _wanted(self, output_names: Sequence[str] | None) -> list[int]:
+        if output_names is None:
+            return list(range(len(self._outputs)))
+        names = [output_names] if isinstance(output_names, str) else list(output_names)
+        for name in names:
+            if name not in self._outputs:
+                raise InvalidArgumentError(
+                    f"output_names: no output '{name}'; the model has {self._outputs}"
+                )
+        return [self._outputs.index(name) for name in names]
+
+    def _arrays(self, feeds: Mapping[str, Any]) -> list[NDArray[Any]]:
+        known = [value.name for value in self._graph.inputs]
+        if not isinstance(feeds, Mapping):
+            raise InvalidDtypeError(
+                f"feeds must be a mapping of input names to arrays, not {type(feeds).__name__}"
+            )
+        missing = [name for name in known if name not in feeds]
+        extra = [name for name in feeds if name not in known]
+        if missing or extra:
+            what = f"misses {missing}" if missing else f"has unknown names {extra}"
+            raise InvalidArgumentError(f"feeds {what}; the model's inputs are {known}")
+        return [checked_feed(value, feeds[value.name]) for value in self._graph.inputs]
+
+    def _batch_of(self, arrays: list[NDArray[Any]]) -> int:
+        batches = {array.shape[0] for array in arrays}
+        if len(batches) != 1:
+            given = {v.name: a.shape for v, a in zip(self._graph.inputs, arrays, strict=True)}
+            raise InvalidArgumentError(f"feeds: inputs differ in their batch (axis 0): {given}")
+        return int(batches.pop())
+
+    def compiled_for(self, shapes: tuple[Shape, ...]) -> Compiled:
+        """Return the program for these per-sample input shapes, compiled now if it is new."""
+        with self._lock:
+            compiled = self._programs.get(shapes)
+            if compiled is None:
+                compiled = self._compile(shapes)
+                self._programs[shapes] = compiled
+                if len(self._programs) > MAX_PROGRAMS:
+                    self._programs.popitem(last=False)
+            self._programs.move_to_end(shapes)
+            self._latest = compiled
+            return compiled
+
+    def _compile(self, shapes: tuple[Shape, ...]) -> Compiled:
+        names = [value.name for value in self._graph.inputs]
+        sample_shapes = dict(zip(names, shapes, strict=True))
+        previous = _core.set_backend_override(self._backend)
+        try:
+            return compile_graph(
+                self._graph,
+                sample_shapes,
+                self._batch,
+                self._outputs,
+                self._packed,
+                self._ordered,
+            )
+        finally:
+            _core.set_backend_override(previous)

@@ -1,0 +1,5 @@
+"""Post-training quantization: float ONNX in, int8 ONNX (QDQ) out. Needs the package onnx."""
+
+from octavo.quantize.ptq import quantize_model
+
+__all__ = ["quantize_model"]
