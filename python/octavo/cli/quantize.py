@@ -1,0 +1,148 @@
+"""`octavo quantize`: a float ONNX network to an int8 one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from octavo.cli import output, preprocess
+from octavo.cli.data import Batch, Feeds, open_dataset
+from octavo.cli.files import check_output, existing_file, write_bytes
+from octavo.cli.models import fixed_batch, load_graph
+
+EXAMPLE = "octavo quantize net.onnx --calib images.npz -o net_int8.onnx --preprocess imagenet"
+
+
+class Method(str, Enum):
+    """How ranges are drawn from what calibration saw."""
+
+    MAX = "max"
+
+
+class ActivationType(str, Enum):
+    """Type of quantized activations."""
+
+    UINT8 = "uint8"
+    INT8 = "int8"
+
+
+def command(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Float ONNX network. Example: net.onnx")
+    ],
+    calib: Annotated[
+        Path,
+        typer.Option(
+            "--calib",
+            help="Calibration data: a .npz with the array 'images' (or arrays named like the "
+            "network's inputs), or a folder of image files. Example: --calib images.npz",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="The int8 ONNX network to write. Example: -o net_int8.onnx"
+        ),
+    ],
+    method: Annotated[
+        Method,
+        typer.Option("--method", help="How activation ranges are chosen. Example: --method max"),
+    ] = Method.MAX,
+    samples: Annotated[
+        int,
+        typer.Option(
+            "--samples",
+            min=1,
+            help="Calibrate on so many samples, evenly spread. Example: --samples 512",
+        ),
+    ] = 256,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            "--batch-size",
+            min=1,
+            help="Samples per step, unless the network fixes it; the result is the same for any. "
+            "Example: --batch-size 8",
+        ),
+    ] = 16,
+    activations: Annotated[
+        ActivationType,
+        typer.Option("--activations", help="Type of activations. Example: --activations int8"),
+    ] = ActivationType.UINT8,
+    per_tensor: Annotated[
+        bool,
+        typer.Option(
+            "--per-tensor",
+            help="One weight scale per layer instead of one per output channel. "
+            "Example: --per-tensor",
+        ),
+    ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude", help="Name of a node that stays float; repeatable. Example: --exclude fc"
+        ),
+    ] = None,
+    preset: preprocess.PresetOption = preprocess.Preset.NONE,
+    scale: preprocess.ScaleOption = None,
+    mean: preprocess.MeanOption = None,
+    std: preprocess.StdOption = None,
+    resize: preprocess.ResizeOption = None,
+    layout: preprocess.LayoutOption = preprocess.Layout.AUTO,
+    as_json: output.JsonOption = False,
+) -> None:
+    """Quantize a float ONNX network to int8 and write it as standard QDQ ONNX."""
+    import octavo
+
+    existing_file(model, "MODEL")
+    check_output(out, [model, calib], (".onnx",))
+    how = preprocess.preprocessing(preset, scale, mean, std, resize, layout)
+    inputs = load_graph(model).inputs
+    dataset, fixed = open_dataset(calib, "--calib", inputs, how), fixed_batch(inputs)
+    used = min(samples, dataset.count)
+    start = time.perf_counter()
+    batches = dataset.batches(samples, fixed or batch_size, full=fixed is not None)
+    with output.progress("calibrating", quiet=as_json) as update:
+        quantized = octavo.quantize_model(
+            model,
+            counted(batches, used, update),
+            method=method.value,
+            activation_dtype=activations.value,
+            per_channel=not per_tensor,
+            exclude=exclude or (),
+        )
+    data = quantized.SerializeToString()
+    write_bytes(out, data)
+    result = {
+        "model": str(model),
+        "output": str(out),
+        "method": method.value,
+        "activations": activations.value,
+        "samples": used,
+        "model_bytes": model.stat().st_size,
+        "output_bytes": len(data),
+        "seconds": time.perf_counter() - start,
+    }
+    if as_json:
+        output.print_json(result)
+        return
+    before, after = model.stat().st_size, len(data)
+    print(
+        f"wrote {out}: {output.size(after)} from {output.size(before)}, calibrated on {used} "
+        f"samples ({method.value}) in {output.duration(time.perf_counter() - start)}"
+    )
+
+
+def counted(batches: Iterable[Batch], total: int, update: output.Update) -> Iterator[Feeds]:
+    """Yield the calibration batches' feeds and report each once it has been used."""
+    done = 0
+    update(done, total)
+    for index, feeds in batches:
+        yield feeds
+        done += len(index)
+        update(done, total)
