@@ -13,6 +13,8 @@ import nox
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
+# The set-up commands call pip, which uv environments lack.
+nox.options.default_venv_backend = "virtualenv"
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
@@ -20,6 +22,8 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
 # The two set-up commands of the README, letter for letter: a test compares them.
 TEST_COMMAND = 'pip install ".[test]" && pytest'
 DEMO_COMMAND = 'pip install ".[demo]" && octavo demo'
+
+COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang-19", "clang++-19")}
 
 # Threads are where ThreadSanitizer has something to see; the rest would only run slower.
 THREAD_TESTS = "[Tt]hread|[Pp]arallel"
@@ -107,13 +111,19 @@ def build_and_ctest(session: nox.Session, preset: str, *ctest_arguments: str) ->
     return build
 
 
+def use_compiler(session: nox.Session, family: str) -> None:
+    """Make CMake take the compilers of one family; an error if they are not there."""
+    session.env["CC"], session.env["CXX"] = COMPILERS[family]
+    for program in COMPILERS[family]:
+        if shutil.which(program) is None:
+            session.error(f"{program} is not installed")
+
+
 @nox.session
-@nox.parametrize("compiler", ["g++", "clang++-19"], ids=["gcc", "clang"])
-def cxx(session: nox.Session, compiler: str) -> None:
+@nox.parametrize("family", ["gcc", "clang"], ids=["gcc", "clang"])
+def cxx(session: nox.Session, family: str) -> None:
     """Release build with warnings as errors, C++ tests, and the symbols of the ISA objects."""
-    if shutil.which(compiler) is None:
-        session.error(f"{compiler} is not installed")
-    session.env["CXX"] = compiler
+    use_compiler(session, family)
     build = build_and_ctest(session, "release")
     session.run("python", "tools/check_layers.py", "--objects", str(build))
 
@@ -126,6 +136,5 @@ def sanitizers(session: nox.Session, preset: str) -> None:
     session.env["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
     session.env["TSAN_OPTIONS"] = "halt_on_error=1"
     # GCC 12's ThreadSanitizer does not start on kernels with 32 bits of mmap randomisation.
-    if preset == "tsan" and shutil.which("clang++-19"):
-        session.env["CXX"] = "clang++-19"
+    use_compiler(session, "clang" if preset == "tsan" else "gcc")
     build_and_ctest(session, preset, *(["-R", THREAD_TESTS] if preset == "tsan" else []))

@@ -43,10 +43,9 @@ C_HEADER = re.compile(r"[a-z0-9_/]+\.h|c(assert|float|limits|math|stddef|stdint|
 
 WEAK_TYPES = frozenset("WVvu")
 GLOBAL_TYPES = frozenset("TDBRGSCi")
-C_LIBRARY = frozenset(
-    "memcpy memmove memset memcmp fma fmaf rintf nearbyintf lrintf roundf expf "
-    "__stack_chk_fail __assert_fail _GLOBAL_OFFSET_TABLE_".split()
-)
+MATH = frozenset({"fma", "fmaf", "rintf", "nearbyintf", "lrintf", "roundf", "expf"})
+C_LIBRARY = MATH | {"memcpy", "memmove", "memset", "memcmp", "__stack_chk_fail", "__assert_fail"}
+LINKER = frozenset({"_GLOBAL_OFFSET_TABLE_"})
 
 
 def sources(csrc: Path) -> Iterator[Path]:
@@ -85,7 +84,7 @@ def judge_include(csrc: Path, path: Path, own: str | None, system: str | None) -
     if other != layer and other not in ALLOWED.get(layer, frozenset()):
         return f'"{own}": {layer} must not depend on {other}'
     if layer == "kernels" and not in_isa and len(target.parts) > 2:
-        return f'"{own}": only ISA folders include ISA headers; declare the table beside the registry'
+        return f'"{own}": only ISA folders include ISA headers; contract.h declares their tables'
     return None
 
 
@@ -112,9 +111,10 @@ def judge_symbol(name: str, kind: str, isa: str, isas: list[str]) -> str | None:
     """
     if kind in WEAK_TYPES:
         return f"weak symbol {name}: the linker may keep this copy for every CPU"
-    if kind in GLOBAL_TYPES and isa not in name:
+    names_isa = [other for other in isas if other in name.lower()]
+    if kind in GLOBAL_TYPES and isa not in names_isa:
         return f"global symbol {name} does not name {isa}"
-    if kind in "Uw" and name not in C_LIBRARY and not any(other in name for other in isas):
+    if kind in "Uw" and not names_isa and name not in C_LIBRARY | LINKER:
         return f"calls {name}, which is neither C library nor a kernel"
     return None
 
