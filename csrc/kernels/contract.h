@@ -105,6 +105,46 @@ using MaxU8Fn = void(const uint8_t* const* rows, size_t count, size_t channels, 
 using SumU8Fn = void(const uint8_t* const* rows, size_t count, size_t channels, int32_t init,
                      int32_t* y);
 
+// y[i] = table[x[i]], 256 entries. x == y is allowed.
+using LookupU8Fn = void(const uint8_t* x, size_t n, const uint8_t* table, uint8_t* y);
+
+// y[i * ldy + j] from v = float((a[i * ld + j] - a_zero_point) * (b[j] - b_zero_point)) *
+// multiplier, Requant, for i < rows, j < cols. ld is that of a and of y.
+struct MulTile {
+  const uint8_t* a;
+  const uint8_t* b;
+  size_t ld;
+  size_t rows;
+  size_t cols;
+  int32_t a_zero_point;
+  int32_t b_zero_point;
+  float multiplier;
+};
+using MulU8Fn = void(const MulTile& tile, const Requant& requant, uint8_t* y);
+
+// Integer exponentials: e(d) = rne(high[d / 16] * low[d % 16]) in float32, 0 <= e <= 2^23.
+struct ExpTable {
+  float high[16];  // 2^23 * exp(-16 * i * step)
+  float low[16];   // exp(-j * step)
+};
+
+// One row, n >= 1: d = max(x) - x[i], sum = the sum of all e(d) in 64 bits,
+// v = float(e(d)) * (multiplier / float(sum)), Requant. x == y is allowed.
+using SoftmaxU8Fn = void(const uint8_t* x, size_t n, const ExpTable& table, float multiplier,
+                         const Requant& requant, uint8_t* y);
+
+// Of one row, n in 1..65536: sum of x[i] and of x[i]^2.
+struct Moments {
+  uint64_t sum;
+  uint64_t squares;
+};
+using MomentsU8Fn = void(const uint8_t* x, size_t n, Moments* moments);
+
+// One row: v = fma(float(n * x[j] - sum) * scale, gamma[j], beta[j]), Requant; n in 1..65536,
+// sum <= 255 * n. x == y is allowed.
+using NormalizeU8Fn = void(const uint8_t* x, size_t n, int32_t sum, float scale, const float* gamma,
+                           const float* beta, const Requant& requant, uint8_t* y);
+
 // ---- Float fallback ---------------------------------------------------------------------------
 
 // As GemmTile, in float: acc = bias[j]; acc = fma(a, b, acc) over segments, then k, in this order;

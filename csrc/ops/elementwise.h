@@ -35,6 +35,22 @@ struct AddInput {
 void add(const Context& context, const AddInput& a, const AddInput& b, size_t n,
          const QuantRange& range, uint8_t* y);
 
+struct MulInput {
+  const uint8_t* x;
+  int32_t zero_point;
+};
+
+// y[o][i][c] = clamp(rne(float((a[o][i][c] - a_zp) * (b[o][c] - b_zp)) * multiplier) + zero_point),
+// multiplier = a's scale * b's scale / the output's scale. b has one row per `outer` (a channel's
+// gate for every pixel of an image); for two tensors of the same shape inner = 1. y == a.x is
+// allowed, and y == b.x for inner = 1.
+void mul(const Context& context, const MulInput& a, const MulInput& b, size_t outer, size_t inner,
+         size_t channels, float multiplier, const QuantRange& range, uint8_t* y);
+
+// y[b][j][c] = quantized x[b][c][j]: float images, planes first, to bytes, channels last.
+void quantize_transpose(const Context& context, const float* x, size_t batch, size_t channels,
+                        size_t pixels, float scale, const QuantRange& range, uint8_t* y);
+
 // ---- float -------------------------------------------------------------------------------------
 
 // y = min(max(a + b, lo), hi).

@@ -1,4 +1,5 @@
-// Ops that move elements and compute nothing. They know an element's size (1 or 4 bytes) only.
+// Ops that move elements and compute nothing. They know an element's size only: 1 or 4 bytes, and any
+// in transpose2d.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +33,8 @@ void slice(const Context& context, const void* x, std::span<const size_t> shape,
            std::span<const ptrdiff_t> start, std::span<const ptrdiff_t> step,
            std::span<const size_t> out_shape, size_t element_bytes, void* y);
 
-// y[b][j][i] = x[b][i][j] for (rows, cols) matrices.
+// y[b][j][i] = x[b][i][j] for (rows, cols) matrices. An element may be any number of bytes (the
+// channels of one head in attention); 1 and 4 have fast paths.
 void transpose2d(const Context& context, const void* x, size_t batch, size_t rows, size_t cols,
                  size_t element_bytes, void* y);
 
