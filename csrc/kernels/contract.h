@@ -98,12 +98,24 @@ using QuantizeU8Fn = void(const float* x, size_t n, float scale, const Requant& 
 // y[i] = float(x[i] - zero_point) * scale.
 using DequantizeU8Fn = void(const uint8_t* x, size_t n, float scale, int32_t zero_point, float* y);
 
-// y[ch] = max over r of rows[r][ch]; count >= 1 row pointers of `channels` readable bytes.
-using MaxU8Fn = void(const uint8_t* const* rows, size_t count, size_t channels, uint8_t* y);
+// Pooling windows along one row of the output; all of them have the same shape and exist in full.
+struct PoolTile {
+  const uint8_t* const* rows;  // [row_count]: where the rows of the first window start
+  size_t row_count;            // >= 1
+  size_t taps;                 // >= 1, of one row of a window
+  size_t tap_step;             // elements between them
+  size_t pixels;               // >= 1, windows
+  size_t pixel_step;           // elements between one window's start and the next one's
+  size_t channels;             // >= 1 contiguous bytes at every tap
+};
 
-// y[ch] = init + sum over r of rows[r][ch], int32 wrap-around; count >= 1.
-using SumU8Fn = void(const uint8_t* const* rows, size_t count, size_t channels, int32_t init,
-                     int32_t* y);
+// y[p * channels + ch] = max over r, t of rows[r][p * pixel_step + t * tap_step + ch].
+using MaxU8Fn = void(const PoolTile& tile, uint8_t* y);
+
+// y[p * channels + ch] from v = float(init + sum over r, t of the same) * multiplier, Requant;
+// int32 wrap-around sums, row_count * taps <= 2^23.
+using AvgU8Fn = void(const PoolTile& tile, int32_t init, float multiplier, const Requant& requant,
+                     uint8_t* y);
 
 // y[i] = table[x[i]], 256 entries. x == y is allowed.
 using LookupU8Fn = void(const uint8_t* x, size_t n, const uint8_t* table, uint8_t* y);
@@ -144,6 +156,14 @@ using MomentsU8Fn = void(const uint8_t* x, size_t n, Moments* moments);
 // sum <= 255 * n. x == y is allowed.
 using NormalizeU8Fn = void(const uint8_t* x, size_t n, int32_t sum, float scale, const float* gamma,
                            const float* beta, const Requant& requant, uint8_t* y);
+
+// ---- Moving ------------------------------------------------------------------------------------
+
+// y[j * ldy + i] = x[i * ldx + j] for i < rows, j < cols; x and y do not overlap.
+using TransposeU8Fn = void(const uint8_t* x, size_t ldx, size_t rows, size_t cols, uint8_t* y,
+                           size_t ldy);
+using TransposeU32Fn = void(const uint32_t* x, size_t ldx, size_t rows, size_t cols, uint32_t* y,
+                            size_t ldy);
 
 // ---- Float fallback ---------------------------------------------------------------------------
 
@@ -200,7 +220,15 @@ struct KernelTable {
   Kernel<QuantizeU8Fn> quantize_u8;
   Kernel<DequantizeU8Fn> dequantize_u8;
   Kernel<MaxU8Fn> max_u8;
-  Kernel<SumU8Fn> sum_u8;
+  Kernel<AvgU8Fn> avg_u8;
+  Kernel<MulU8Fn> mul_u8;
+  Kernel<LookupU8Fn> lookup_u8;
+  Kernel<SoftmaxU8Fn> softmax_u8;
+  Kernel<MomentsU8Fn> moments_u8;
+  Kernel<NormalizeU8Fn> normalize_u8;
+
+  Kernel<TransposeU8Fn> transpose_u8;
+  Kernel<TransposeU32Fn> transpose_u32;
 
   size_t gemm_f32_mr;
   size_t gemm_f32_nr;

@@ -1,6 +1,9 @@
 #include "ops/elementwise.h"
 
+#include <algorithm>
+
 #include "ops/checks.h"
+#include "ops/scratch.h"
 #include "ops/split.h"
 
 namespace octavo {
@@ -85,6 +88,68 @@ void add(const Context& context, const AddInput& a, const AddInput& b, size_t n,
     const AddOperand left = {a.x + begin, a.multiplier, a.zero_point};
     const AddOperand right = {b.x + begin, b.multiplier, b.zero_point};
     context.kernels().add_u8.run(left, right, count, requant, y + begin);
+  });
+}
+
+void mul(const Context& context, const MulInput& a, const MulInput& b, size_t outer, size_t inner,
+         size_t channels, float multiplier, const QuantRange& range, uint8_t* y) {
+  const size_t size = checked_product("a", {outer, inner, channels});
+  check_pointer("a", a.x, size);
+  check_pointer("b", b.x, checked_product("b", {outer, channels}));
+  check_pointer("y", y, size);
+  check_zero_point("a.zero_point", a.zero_point);
+  check_zero_point("b.zero_point", b.zero_point);
+  check_multiplier("multiplier", multiplier);
+  check_range("output", range);
+  if (size == 0) return;
+  const Requant requant = to_requant(range);
+  if (inner == 1) {  // elementwise: one long row
+    channels *= outer;
+    outer = 1;
+  }
+  const auto run = [&](size_t at, size_t b_at, size_t rows, size_t cols) {
+    const MulTile tile = {a.x + at, b.x + b_at,   channels,     rows,
+                          cols,     a.zero_point, b.zero_point, multiplier};
+    context.kernels().mul_u8.run(tile, requant, y + at);
+  };
+  if (outer == 1 && inner == 1) {
+    split_range(context, channels, kGrain,
+                [&](size_t begin, size_t count) { run(begin, begin, 1, count); });
+    return;
+  }
+  constexpr size_t kRows = 64;
+  const size_t blocks = (inner + kRows - 1) / kRows;
+  split_rows(context, outer * blocks, std::min(kRows, inner) * channels, kGrain, [&](size_t i) {
+    const size_t o = i / blocks, row = i % blocks * kRows;
+    const size_t rows = std::min(kRows, inner - row);
+    run((o * inner + row) * channels, o * channels, rows, channels);
+  });
+}
+
+void quantize_transpose(const Context& context, const float* x, size_t batch, size_t channels,
+                        size_t pixels, float scale, const QuantRange& range, uint8_t* y) {
+  const size_t size =
+      checked_product("x", {batch, channels, pixels, sizeof(float)}) / sizeof(float);
+  check_floats("x", x, size);
+  check_pointer("y", y, size);
+  check_scale("scale", scale);
+  check_range("output", range);
+  if (size == 0) return;
+  const Requant requant = to_requant(range);
+  const KernelTable& kernels = context.kernels();
+  constexpr size_t kStrip = 512;           // pixels quantized plane by plane, to stay in cache
+  constexpr size_t kStride = kStrip + 64;  // not a power of two: planes fall into different sets
+  const size_t strips = (pixels + kStrip - 1) / kStrip;
+  split_rows(context, batch * strips, std::min(kStrip, pixels) * channels, kGrain, [&](size_t i) {
+    const size_t image = i / strips * channels, pixel = i % strips * kStrip;
+    const size_t count = std::min(kStrip, pixels - pixel);
+    uint8_t* planes = scratch<uint8_t>(Scratch::strip, channels * kStride);
+    for (size_t c = 0; c < channels; ++c) {
+      kernels.quantize_u8.run(x + (image + c) * pixels + pixel, count, scale, requant,
+                              planes + c * kStride);
+    }
+    kernels.transpose_u8.run(planes, kStride, channels, count,
+                             y + (image * pixels + pixel * channels), channels);
   });
 }
 

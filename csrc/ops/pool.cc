@@ -23,12 +23,27 @@ size_t divisor(const PoolWindow& window, bool count_include_pad) {
   return count_include_pad ? window.padded_pixels() : window.pixels();
 }
 
-// multiplier / count for every channel, as the requantizing kernel wants it.
-const float* multiplier_row(float multiplier, size_t count, size_t channels) {
-  float* row = scratch<float>(Scratch::multipliers, channels);
-  std::fill_n(row, channels,
-              static_cast<float>(static_cast<double>(multiplier) / static_cast<double>(count)));
-  return row;
+// What a kernel reads for one run of windows; the row pointers are this thread's until its next
+// call. Rows that follow each other in memory become one.
+PoolTile tile_of(const PoolShape& shape, const PoolWindow& window, const WindowRun& run,
+                 const uint8_t* image) {
+  const size_t c = shape.channels;
+  const bool whole_rows = run.count == 1 && window.x.count == shape.in_w &&
+                          (shape.dilation_h == 1 || window.y.count == 1) &&
+                          (shape.dilation_w == 1 || window.x.count == 1);
+  const size_t row_count = whole_rows ? 1 : window.y.count;
+  const uint8_t** rows = scratch<const uint8_t*>(Scratch::row_pointers, row_count);
+  for (size_t r = 0; r < row_count; ++r) {
+    const size_t y = window.y.first + r * shape.dilation_h;
+    rows[r] = image + (y * shape.in_w + window.x.first) * c;
+  }
+  return {.rows = rows,
+          .row_count = row_count,
+          .taps = whole_rows ? window.pixels() : window.x.count,
+          .tap_step = shape.dilation_w * c,
+          .pixels = run.count,
+          .pixel_step = shape.stride_w * c,
+          .channels = c};
 }
 
 }  // namespace
@@ -36,11 +51,11 @@ const float* multiplier_row(float multiplier, size_t count, size_t channels) {
 void max_pool2d(const Context& context, const PoolShape& shape, const uint8_t* x, uint8_t* y) {
   check_pool(shape, x, y, 1);
   const size_t c = shape.channels;
-  for_each_window(context, shape, [&](const PoolWindow& window, size_t image, size_t pixel) {
-    const uint8_t** rows = scratch<const uint8_t*>(Scratch::row_pointers, max_window(shape));
-    const size_t count = window_rows(shape, window, x + image * c, rows);
-    context.kernels().max_u8.run(rows, count, c, y + pixel * c);
-  });
+  for_each_run(context, shape,
+               [&](const PoolWindow& window, const WindowRun& run, size_t image, size_t pixel) {
+                 const PoolTile tile = tile_of(shape, window, run, x + image * c);
+                 context.kernels().max_u8.run(tile, y + pixel * c);
+               });
 }
 
 void avg_pool2d(const Context& context, const PoolShape& shape, bool count_include_pad,
@@ -51,20 +66,17 @@ void avg_pool2d(const Context& context, const PoolShape& shape, bool count_inclu
   check_range("output", quant.range);
   constexpr size_t kMaxSum = size_t{1} << 23;  // 255 * 2^23 < 2^31
   check_extent("pixels of a pooling window", max_window(shape), kMaxSum);
-  const KernelTable& kernels = context.kernels();
   const Requant requant = to_requant(quant.range);
-  const Residual none = {nullptr, 0, 0.0f, 0};
   const size_t c = shape.channels;
-  for_each_window(context, shape, [&](const PoolWindow& window, size_t image, size_t pixel) {
-    const uint8_t** rows = scratch<const uint8_t*>(Scratch::row_pointers, max_window(shape));
-    int32_t* sum = scratch<int32_t>(Scratch::accumulators, c);
-    const size_t count = window_rows(shape, window, x + image * c, rows);
-    const int32_t init = -static_cast<int32_t>(count) * quant.x_zero_point;
-    kernels.sum_u8.run(rows, count, c, init, sum);
-    const float* multiplier =
-        multiplier_row(quant.multiplier, divisor(window, count_include_pad), c);
-    kernels.requantize_s32.run(sum, c, 1, c, multiplier, requant, none, y + pixel * c, c);
-  });
+  for_each_run(context, shape,
+               [&](const PoolWindow& window, const WindowRun& run, size_t image, size_t pixel) {
+                 const PoolTile tile = tile_of(shape, window, run, x + image * c);
+                 const int32_t init = -static_cast<int32_t>(window.pixels()) * quant.x_zero_point;
+                 const auto count = static_cast<double>(divisor(window, count_include_pad));
+                 const auto multiplier =
+                     static_cast<float>(static_cast<double>(quant.multiplier) / count);
+                 context.kernels().avg_u8.run(tile, init, multiplier, requant, y + pixel * c);
+               });
 }
 
 void max_pool2d_f32(const Context& context, const PoolShape& shape, const float* x, float* y) {

@@ -63,6 +63,15 @@ WindowSpan window_span(size_t out, size_t in, size_t kernel, size_t stride, size
           .padded_count = std::min(kernel, padded)};
 }
 
+WindowRun full_windows(const PoolShape& shape) {
+  const size_t reach = (shape.kernel_w - 1) * shape.dilation_w + 1;
+  const size_t end = shape.padding.left + shape.in_w;  // past the last pixel, in padded coordinates
+  if (reach > shape.in_w) return {0, 0};
+  const size_t first = ceil_div(shape.padding.left, shape.stride_w);
+  const size_t last = std::min((end - reach) / shape.stride_w, shape.out_w - 1);
+  return {first, first <= last ? last - first + 1 : 0};
+}
+
 void check_pool_shape(const PoolShape& shape) {
   const Padding& padding = shape.padding;
   check_extent("channels", shape.channels, kMaxExtent);

@@ -32,22 +32,50 @@ struct PoolWindow {
   size_t padded_pixels() const { return y.padded_count * x.padded_count; }
 };
 
-// body(window, first pixel of the image, output index) for each output pixel, shared out by rows.
+// Windows of one row of the output that have the same shape, from ox on.
+struct WindowRun {
+  size_t ox;
+  size_t count;
+};
+
+// Those whose columns all exist.
+WindowRun full_windows(const PoolShape& shape);
+
+// body(window, run, first pixel of the image, output index) for every output pixel, shared out by
+// rows. Windows that meet no border come in one run, the others one by one.
 template <class Body>
-void for_each_window(const Context& context, const PoolShape& shape, const Body& body) {
+void for_each_run(const Context& context, const PoolShape& shape, const Body& body) {
   constexpr size_t kGrain = size_t{1} << 16;
   const size_t cost = shape.out_w * shape.kernel_h * shape.kernel_w * shape.channels;
+  const auto span = [&](size_t ox) {
+    return window_span(ox, shape.in_w, shape.kernel_w, shape.stride_w, shape.dilation_w,
+                       shape.padding.left, shape.padding.right);
+  };
+  const WindowRun inside = full_windows(shape);
   split_rows(context, shape.batch * shape.out_h, cost, kGrain, [&](size_t row) {
-    const size_t image = row / shape.out_h;
     PoolWindow window;
     window.y = window_span(row % shape.out_h, shape.in_h, shape.kernel_h, shape.stride_h,
                            shape.dilation_h, shape.padding.top, shape.padding.bottom);
-    for (size_t ox = 0; ox < shape.out_w; ++ox) {
-      window.x = window_span(ox, shape.in_w, shape.kernel_w, shape.stride_w, shape.dilation_w,
-                             shape.padding.left, shape.padding.right);
-      body(window, image * shape.in_h * shape.in_w, row * shape.out_w + ox);
+    const size_t image = row / shape.out_h * shape.in_h * shape.in_w;
+    for (size_t ox = 0; ox < shape.out_w;) {
+      const bool starts = ox == inside.ox && inside.count > 0;
+      const WindowRun run = {ox, starts ? inside.count : 1};
+      window.x = span(ox);
+      body(window, run, image, row * shape.out_w + ox);
+      ox += run.count;
     }
   });
+}
+
+// As above, every window by itself.
+template <class Body>
+void for_each_window(const Context& context, const PoolShape& shape, const Body& body) {
+  for_each_run(context, shape,
+               [&](PoolWindow window, const WindowRun& run, size_t image, size_t pixel) {
+                 for (size_t i = 0; i < run.count; ++i, window.x.first += shape.stride_w) {
+                   body(window, image, pixel + i);
+                 }
+               });
 }
 
 // Writes a pointer to each existing pixel of the window, row by row; returns their number.

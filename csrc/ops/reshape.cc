@@ -98,49 +98,29 @@ void pad_typed(const Context& context, const T* x, const Axes& shape, const Axes
   if (size != 0) copy_box(context, shape, x, contiguous_strides(shape), y + offset, strides);
 }
 
-// Columns begin..end of a matrix to rows of its transpose.
-template <class T>
-void transpose_strip(const T* x, size_t rows, size_t cols, size_t begin, size_t end, T* y) {
-  constexpr size_t kBlock = 32;  // cache lines of a 32 x 32 block stay in L1 on both sides
-  for (size_t j0 = begin; j0 < end; j0 += kBlock) {
-    const size_t j1 = std::min(j0 + kBlock, end);
-    for (size_t i0 = 0; i0 < rows; i0 += kBlock) {
-      const size_t i1 = std::min(i0 + kBlock, rows);
-      for (size_t j = j0; j < j1; ++j) {
-        for (size_t i = i0; i < i1; ++i) y[j * rows + i] = x[i * cols + j];
-      }
-    }
-  }
-}
-
-// The same for few rows (planar images to interleaved ones), their number known to the compiler.
-template <size_t kRows, class T>
-void interleave_strip(const T* x, size_t cols, size_t begin, size_t end, T* y) {
-  for (size_t j = begin; j < end; ++j) {
-    for (size_t i = 0; i < kRows; ++i) y[j * kRows + i] = x[i * cols + j];
-  }
-}
-
-template <class T>
-void transpose_typed(const Context& context, const T* x, size_t batch, size_t rows, size_t cols,
-                     T* y) {
-  constexpr size_t kStrip = 256;
-  const size_t strips = (cols + kStrip - 1) / kStrip;
-  const size_t strip_bytes = std::min(cols, kStrip) * rows * sizeof(T);
-  split_rows(context, batch * strips, strip_bytes, kGrainBytes / 4, [&](size_t index) {
-    const size_t image = index / strips * rows * cols;
-    const size_t begin = index % strips * kStrip, end = std::min(begin + kStrip, cols);
-    switch (rows) {
-      case 1:
-        return interleave_strip<1>(x + image, cols, begin, end, y + image);
-      case 3:
-        return interleave_strip<3>(x + image, cols, begin, end, y + image);
-      case 4:
-        return interleave_strip<4>(x + image, cols, begin, end, y + image);
-      default:
-        return transpose_strip(x + image, rows, cols, begin, end, y + image);
-    }
+// In tiles whose cache lines stay in L2 on both sides. run(from, rows, cols, to) moves one.
+template <class Run>
+void transpose_tiles(const Context& context, size_t batch, size_t rows, size_t cols,
+                     size_t element_bytes, const Run& run) {
+  constexpr size_t kTile = 256;
+  const size_t across = (cols + kTile - 1) / kTile, down = (rows + kTile - 1) / kTile;
+  const size_t bytes = std::min(cols, kTile) * std::min(rows, kTile) * element_bytes;
+  split_rows(context, batch * down * across, bytes, kGrainBytes / 4, [&](size_t index) {
+    const size_t image = index / (down * across) * rows * cols;
+    const size_t i = index / across % down * kTile, j = index % across * kTile;
+    run(image + i * cols + j, std::min(kTile, rows - i), std::min(kTile, cols - j),
+        image + j * rows + i);
   });
+}
+
+// Elements of any size, each copied whole.
+void transpose_blocks(const unsigned char* x, size_t ldx, size_t rows, size_t cols, size_t bytes,
+                      unsigned char* y, size_t ldy) {
+  for (size_t j = 0; j < cols; ++j) {
+    for (size_t i = 0; i < rows; ++i) {
+      std::memcpy(y + (j * ldy + i) * bytes, x + (i * ldx + j) * bytes, bytes);
+    }
+  }
 }
 
 }  // namespace
@@ -242,17 +222,34 @@ void slice(const Context& context, const void* x, std::span<const size_t> shape,
 
 void transpose2d(const Context& context, const void* x, size_t batch, size_t rows, size_t cols,
                  size_t element_bytes, void* y) {
-  check_element(element_bytes);
   const size_t bytes = checked_product("x", {batch, rows, cols, element_bytes});
-  check_pointer("x", x, bytes, element_bytes);
-  check_pointer("y", y, bytes, element_bytes);
+  const size_t alignment = element_bytes == sizeof(uint32_t) ? sizeof(uint32_t) : 1;
+  check_pointer("x", x, bytes, alignment);
+  check_pointer("y", y, bytes, alignment);
   if (bytes == 0) return;
+  const KernelTable& kernels = context.kernels();
+  const auto tiles = [&](const auto& run) {
+    transpose_tiles(context, batch, rows, cols, element_bytes, run);
+  };
   if (element_bytes == 1) {
-    transpose_typed(context, static_cast<const uint8_t*>(x), batch, rows, cols,
-                    static_cast<uint8_t*>(y));
+    const auto* from = static_cast<const uint8_t*>(x);
+    auto* to = static_cast<uint8_t*>(y);
+    tiles([&](size_t at, size_t m, size_t n, size_t out) {
+      kernels.transpose_u8.run(from + at, cols, m, n, to + out, rows);
+    });
+  } else if (element_bytes == 4) {
+    const auto* from = static_cast<const uint32_t*>(x);
+    auto* to = static_cast<uint32_t*>(y);
+    tiles([&](size_t at, size_t m, size_t n, size_t out) {
+      kernels.transpose_u32.run(from + at, cols, m, n, to + out, rows);
+    });
   } else {
-    transpose_typed(context, static_cast<const uint32_t*>(x), batch, rows, cols,
-                    static_cast<uint32_t*>(y));
+    const auto* from = static_cast<const unsigned char*>(x);
+    auto* to = static_cast<unsigned char*>(y);
+    tiles([&](size_t at, size_t m, size_t n, size_t out) {
+      transpose_blocks(from + at * element_bytes, cols, m, n, element_bytes,
+                       to + out * element_bytes, rows);
+    });
   }
 }
 

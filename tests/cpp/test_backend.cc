@@ -29,7 +29,14 @@ TEST(Registry, RowsAreCompleteAndScalarIsLast) {
     EXPECT_NE(table.quantize_u8.run, nullptr);
     EXPECT_NE(table.dequantize_u8.run, nullptr);
     EXPECT_NE(table.max_u8.run, nullptr);
-    EXPECT_NE(table.sum_u8.run, nullptr);
+    EXPECT_NE(table.avg_u8.run, nullptr);
+    EXPECT_NE(table.mul_u8.run, nullptr);
+    EXPECT_NE(table.lookup_u8.run, nullptr);
+    EXPECT_NE(table.softmax_u8.run, nullptr);
+    EXPECT_NE(table.moments_u8.run, nullptr);
+    EXPECT_NE(table.normalize_u8.run, nullptr);
+    EXPECT_NE(table.transpose_u8.run, nullptr);
+    EXPECT_NE(table.transpose_u32.run, nullptr);
     EXPECT_NE(table.gemm_f32.run, nullptr);
     EXPECT_NE(table.depthwise_f32.run, nullptr);
     EXPECT_EQ(table.gemm_geometry.nr % table.gemm_geometry.granule, 0u);

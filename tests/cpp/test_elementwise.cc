@@ -176,53 +176,47 @@ TEST_P(Elementwise, RequantizeSums) {
   }
 }
 
-TEST_P(Elementwise, MaxOverRows) {
+// Rows of a with their own leading dimension against one row of b.
+TEST_P(Elementwise, MulBytes) {
   Random random(7);
-  for (const size_t channels : lengths()) {
-    for (const size_t count : {1, 2, 4, 9, 49}) {
-      for (const Guard guard : kGuards) {
-        std::vector<GuardedBuffer<uint8_t>> rows;
-        for (size_t r = 0; r < std::min<size_t>(count, 5); ++r) {
-          rows.push_back(guarded<uint8_t>(channels, guard, [&] { return random.activation(); }));
-        }
-        size_t next = 0;
-        const auto pointers = guarded<const uint8_t*>(
-            count, guard, [&] { return rows[next++ % rows.size()].data(); });
-        OutputGrid<uint8_t> y(1, channels, channels + 1, guard);
-        table().max_u8.run(pointers.data(), count, channels, y.data());
-        y.expect([&](size_t, size_t ch) {
-          uint8_t max = 0;
-          for (const uint8_t* row : pointers) max = std::max(max, row[ch]);
-          return max;
+  for (const size_t cols : lengths()) {
+    for (const Guard guard : kGuards) {
+      for (const Range& range : kRanges) {
+        const size_t rows = 1 + random.bits() % 3;
+        const size_t ld = cols + random.bits() % 3;
+        const auto a =
+            guarded<uint8_t>((rows - 1) * ld + cols, guard, [&] { return random.activation(); });
+        const auto b = guarded<uint8_t>(cols, guard, [&] { return random.activation(); });
+        const MulTile tile = {
+            a.data(),           b.data(), ld, rows, cols, random.activation(), random.activation(),
+            random.multiplier()};
+        OutputGrid<uint8_t> y(rows, cols, ld, guard);
+        table().mul_u8.run(tile, range.requant(), y.data());
+        y.expect([&](size_t i, size_t j) {
+          const int32_t product = (a[i * ld + j] - tile.a_zero_point) * (b[j] - tile.b_zero_point);
+          return reference_quantize(static_cast<float>(product) * tile.multiplier, range);
         });
-        if (HasFatalFailure()) FAIL() << "channels " << channels << ", count " << count;
+        if (HasFatalFailure()) FAIL() << "rows " << rows << ", cols " << cols;
       }
     }
   }
 }
 
-TEST_P(Elementwise, SumOverRowsWrapsAround) {
+TEST_P(Elementwise, LookupTakesEveryByteToItsEntry) {
   Random random(8);
-  for (const size_t channels : lengths()) {
-    for (const size_t count : {1, 2, 4, 9, 49}) {
-      for (const int32_t init : {0, -49 * 128, kMinS32, kMaxS32}) {
-        const Guard guard = kGuards[random.bits() % 2];
-        std::vector<GuardedBuffer<uint8_t>> rows;
-        for (size_t r = 0; r < std::min<size_t>(count, 5); ++r) {
-          rows.push_back(guarded<uint8_t>(channels, guard, [&] { return random.activation(); }));
-        }
-        size_t next = 0;
-        const auto pointers = guarded<const uint8_t*>(
-            count, guard, [&] { return rows[next++ % rows.size()].data(); });
-        OutputGrid<int32_t> y(1, channels, channels + 1, guard);
-        table().sum_u8.run(pointers.data(), count, channels, init, y.data());
-        y.expect([&](size_t, size_t ch) {
-          int64_t sum = init;
-          for (const uint8_t* row : pointers) sum += row[ch];
-          return static_cast<int32_t>(sum);
-        });
-        if (HasFatalFailure()) FAIL() << "channels " << channels << ", count " << count;
-      }
+  for (const size_t n : lengths()) {
+    for (const Guard guard : kGuards) {
+      const auto entries = guarded<uint8_t>(256, guard, [&] { return random.byte(); });
+      size_t next = random.bits();
+      const auto x = guarded<uint8_t>(n, guard, [&] { return static_cast<uint8_t>(next++); });
+      OutputGrid<uint8_t> y(1, n, n + 1, guard);
+      table().lookup_u8.run(x.data(), n, entries.data(), y.data());
+      y.expect([&](size_t, size_t i) { return entries[x[i]]; });
+      if (HasFatalFailure()) FAIL() << "n " << n;
+      auto in_place = guarded<uint8_t>(n, guard, [&] { return static_cast<uint8_t>(next++); });
+      const std::vector<uint8_t> before(in_place.begin(), in_place.end());
+      table().lookup_u8.run(in_place.data(), n, entries.data(), in_place.data());
+      for (size_t i = 0; i < n; ++i) ASSERT_EQ(in_place[i], entries[before[i]]) << i << " of " << n;
     }
   }
 }

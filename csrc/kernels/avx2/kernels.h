@@ -17,7 +17,15 @@ AddU8Fn add_u8_avx2;
 QuantizeU8Fn quantize_u8_avx2;
 DequantizeU8Fn dequantize_u8_avx2;
 MaxU8Fn max_u8_avx2;
-SumU8Fn sum_u8_avx2;
+AvgU8Fn avg_u8_avx2;
+MulU8Fn mul_u8_avx2;
+LookupU8Fn lookup_u8_avx2;
+SoftmaxU8Fn softmax_u8_avx2;
+MomentsU8Fn moments_u8_avx2;
+NormalizeU8Fn normalize_u8_avx2;
+
+TransposeU8Fn transpose_u8_avx2;
+TransposeU32Fn transpose_u32_avx2;
 
 GemmF32Fn gemm_f32_6x16_avx2;
 DepthwiseF32Fn depthwise_f32_avx2;

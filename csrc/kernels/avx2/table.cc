@@ -20,7 +20,15 @@ constinit const KernelTable kAvx2Table = {
     .quantize_u8 = {"quantize_u8_avx2", quantize_u8_avx2},
     .dequantize_u8 = {"dequantize_u8_avx2", dequantize_u8_avx2},
     .max_u8 = {"max_u8_avx2", max_u8_avx2},
-    .sum_u8 = {"sum_u8_avx2", sum_u8_avx2},
+    .avg_u8 = {"avg_u8_avx2", avg_u8_avx2},
+    .mul_u8 = {"mul_u8_avx2", mul_u8_avx2},
+    .lookup_u8 = {"lookup_u8_avx2", lookup_u8_avx2},
+    .softmax_u8 = {"softmax_u8_avx2", softmax_u8_avx2},
+    .moments_u8 = {"moments_u8_avx2", moments_u8_avx2},
+    .normalize_u8 = {"normalize_u8_avx2", normalize_u8_avx2},
+
+    .transpose_u8 = {"transpose_u8_avx2", transpose_u8_avx2},
+    .transpose_u32 = {"transpose_u32_avx2", transpose_u32_avx2},
 
     .gemm_f32_mr = kGemmF32MrAvx2,
     .gemm_f32_nr = kGemmF32NrAvx2,

@@ -17,7 +17,14 @@ AddU8Fn add_u8_avx512vnni;
 QuantizeU8Fn quantize_u8_avx512vnni;
 DequantizeU8Fn dequantize_u8_avx512vnni;
 MaxU8Fn max_u8_avx512vnni;
-SumU8Fn sum_u8_avx512vnni;
+AvgU8Fn avg_u8_avx512vnni;
+MulU8Fn mul_u8_avx512vnni;
+LookupU8Fn lookup_u8_avx512vnni;
+SoftmaxU8Fn softmax_u8_avx512vnni;
+MomentsU8Fn moments_u8_avx512vnni;
+NormalizeU8Fn normalize_u8_avx512vnni;
+
+TransposeU8Fn transpose_u8_avx512vnni;
 
 GemmF32Fn gemm_f32_12x32_avx512vnni;
 DepthwiseF32Fn depthwise_f32_avx512vnni;

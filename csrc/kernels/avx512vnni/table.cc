@@ -1,4 +1,5 @@
 // Everything this ISA offers.
+#include "kernels/avx2/kernels.h"
 #include "kernels/avx512vnni/gemm.h"
 #include "kernels/avx512vnni/kernels.h"
 
@@ -20,7 +21,15 @@ constinit const KernelTable kAvx512VnniTable = {
     .quantize_u8 = {"quantize_u8_avx512vnni", quantize_u8_avx512vnni},
     .dequantize_u8 = {"dequantize_u8_avx512vnni", dequantize_u8_avx512vnni},
     .max_u8 = {"max_u8_avx512vnni", max_u8_avx512vnni},
-    .sum_u8 = {"sum_u8_avx512vnni", sum_u8_avx512vnni},
+    .avg_u8 = {"avg_u8_avx512vnni", avg_u8_avx512vnni},
+    .mul_u8 = {"mul_u8_avx512vnni", mul_u8_avx512vnni},
+    .lookup_u8 = {"lookup_u8_avx512vnni", lookup_u8_avx512vnni},
+    .softmax_u8 = {"softmax_u8_avx512vnni", softmax_u8_avx512vnni},
+    .moments_u8 = {"moments_u8_avx512vnni", moments_u8_avx512vnni},
+    .normalize_u8 = {"normalize_u8_avx512vnni", normalize_u8_avx512vnni},
+
+    .transpose_u8 = {"transpose_u8_avx512vnni", transpose_u8_avx512vnni},
+    .transpose_u32 = {"transpose_u32_avx2", transpose_u32_avx2},
 
     .gemm_f32_mr = kGemmF32MrAvx512Vnni,
     .gemm_f32_nr = kGemmF32NrAvx512Vnni,

@@ -17,7 +17,15 @@ AddU8Fn add_u8_scalar;
 QuantizeU8Fn quantize_u8_scalar;
 DequantizeU8Fn dequantize_u8_scalar;
 MaxU8Fn max_u8_scalar;
-SumU8Fn sum_u8_scalar;
+AvgU8Fn avg_u8_scalar;
+MulU8Fn mul_u8_scalar;
+LookupU8Fn lookup_u8_scalar;
+SoftmaxU8Fn softmax_u8_scalar;
+MomentsU8Fn moments_u8_scalar;
+NormalizeU8Fn normalize_u8_scalar;
+
+TransposeU8Fn transpose_u8_scalar;
+TransposeU32Fn transpose_u32_scalar;
 
 GemmF32Fn gemm_f32_4x16_scalar;
 DepthwiseF32Fn depthwise_f32_scalar;

@@ -20,7 +20,15 @@ constinit const KernelTable kScalarTable = {
     .quantize_u8 = {"quantize_u8_scalar", quantize_u8_scalar},
     .dequantize_u8 = {"dequantize_u8_scalar", dequantize_u8_scalar},
     .max_u8 = {"max_u8_scalar", max_u8_scalar},
-    .sum_u8 = {"sum_u8_scalar", sum_u8_scalar},
+    .avg_u8 = {"avg_u8_scalar", avg_u8_scalar},
+    .mul_u8 = {"mul_u8_scalar", mul_u8_scalar},
+    .lookup_u8 = {"lookup_u8_scalar", lookup_u8_scalar},
+    .softmax_u8 = {"softmax_u8_scalar", softmax_u8_scalar},
+    .moments_u8 = {"moments_u8_scalar", moments_u8_scalar},
+    .normalize_u8 = {"normalize_u8_scalar", normalize_u8_scalar},
+
+    .transpose_u8 = {"transpose_u8_scalar", transpose_u8_scalar},
+    .transpose_u32 = {"transpose_u32_scalar", transpose_u32_scalar},
 
     .gemm_f32_mr = kGemmF32MrScalar,
     .gemm_f32_nr = kGemmF32NrScalar,

@@ -144,7 +144,7 @@ class Describer {
 
   Words operator()(const step::AvgPool& op) const {
     const bool global = op.shape.kernel_h == op.shape.in_h && op.shape.kernel_w == op.shape.in_w;
-    return {is_u8_ ? kernels_.sum_u8.name : kPortable,
+    return {is_u8_ ? kernels_.avg_u8.name : kPortable,
             window(op.shape) + (global ? " global" : "") +
                 (op.count_include_pad ? " count_include_pad" : "")};
   }
