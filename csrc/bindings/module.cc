@@ -41,6 +41,7 @@ PYBIND11_MODULE(_core, m) {
   bind_backends(m);
   bind_elementwise(m);
   bind_pool(m);
+  bind_rows(m);
   bind_linear(m);
   bind_conv2d(m);
   bind_program(m);

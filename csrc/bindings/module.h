@@ -8,6 +8,7 @@ namespace octavo::bindings {
 void bind_backends(pybind11::module_& m);
 void bind_elementwise(pybind11::module_& m);
 void bind_pool(pybind11::module_& m);
+void bind_rows(pybind11::module_& m);
 void bind_linear(pybind11::module_& m);
 void bind_conv2d(pybind11::module_& m);
 void bind_program(pybind11::module_& m);

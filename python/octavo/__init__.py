@@ -23,6 +23,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from octavo import _core, errors, reference
+from octavo.activation import activation_table, layer_norm, lookup, softmax
 from octavo.backend import (
     backend,
     backends,
@@ -31,7 +32,7 @@ from octavo.backend import (
     set_num_threads,
     use_backend,
 )
-from octavo.elementwise import add, concat
+from octavo.elementwise import add, concat, mul
 from octavo.errors import (
     BackendError,
     CalibrationError,
@@ -64,6 +65,7 @@ __all__ = [
     "Session",
     "UnsupportedModelError",
     "__version__",
+    "activation_table",
     "add",
     "backend",
     "backends",
@@ -75,9 +77,12 @@ __all__ = [
     "errors",
     "get_num_threads",
     "global_avg_pool",
+    "layer_norm",
     "linear",
+    "lookup",
     "matmul_integer",
     "max_pool2d",
+    "mul",
     "pack_conv2d",
     "pack_linear",
     "quantize_linear",
@@ -86,6 +91,7 @@ __all__ = [
     "requantize",
     "requantize_linear",
     "set_num_threads",
+    "softmax",
     "use_backend",
 ]
 

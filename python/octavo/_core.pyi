@@ -97,6 +97,40 @@ def global_avg_pool(
 ) -> Bytes:
     """(n, h, w, c) -> (n, 1, 1, c); multiplier = x_scale / out_scale, the mean's 1/(h*w) is applied here."""
 
+def lookup(x: Bytes, table: Bytes) -> Bytes:
+    """table: (256,), of the output's dtype, for x from its dtype's least value (-128 or 0) up."""
+
+def softmax(
+    x: Bytes, x_scale: float, out_scale: float, zero_point: int, qmin: int, qmax: int, signed: bool
+) -> Bytes:
+    """Over the last axis."""
+
+def layer_norm(
+    x: Bytes,
+    gamma: F32,  # (n,), divided by the output's scale, as beta
+    beta: F32,
+    epsilon: float,  # divided by the square of the input's scale
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+    signed: bool,
+) -> Bytes:
+    """Over the last axis."""
+
+def mul(
+    a: Bytes,
+    a_zero_point: int,
+    b: Bytes,
+    b_zero_point: int,
+    outer: int,  # a is (outer, inner, c), b is (outer, c)
+    inner: int,
+    multiplier: float,
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+    signed: bool,
+) -> Bytes: ...
+
 class OutputSpec:
     """How an accumulator becomes the output. `multiplier=None` in the op means int32 output."""
 

@@ -1,10 +1,11 @@
-"""Operators on quantized tensors that add and join.
+"""Operators on quantized tensors that add, multiply and join.
 
 Arrays are uint8 or int8; non-contiguous ones are copied first. Every result is a new array.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -18,6 +19,7 @@ from octavo._checks import (
     activation_range,
     byte_array,
     byte_dtype,
+    byte_range,
     contiguous,
     integer,
     invalid,
@@ -25,9 +27,9 @@ from octavo._checks import (
     wrong_dtype,
     zero_point,
 )
-from octavo.requantization import activation_clamp, requantize_linear, scale_ratio
+from octavo.requantization import activation_clamp, multipliers, requantize_linear, scale_ratio
 
-__all__ = ["add", "concat"]
+__all__ = ["add", "concat", "mul"]
 
 
 def add(
@@ -108,6 +110,93 @@ def add(
         qmax,
         out == "int8",
     )
+
+
+def _repeated(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, int] | None:
+    """Split equal ranks as a = (outer, inner, c), b = (outer, 1, c); None if they are not so."""
+    ones = [i for i, (m, n) in enumerate(zip(a, b, strict=True)) if m != n]
+    first, last = (ones[0], ones[-1] + 1) if ones else (0, 0)
+    if any(n != 1 for n in b[first:last]) or (ones and last == len(a)):
+        return None
+    return math.prod(a[:first]), math.prod(a[first:last])
+
+
+def mul(
+    a: Bytes,
+    b: Bytes,
+    *,
+    a_scale: float,
+    a_zero_point: int = 0,
+    b_scale: float,
+    b_zero_point: int = 0,
+    out_scale: float,
+    out_zero_point: int = 0,
+    dtype: DTypeLike = "uint8",
+) -> Bytes:
+    """Multiply two quantized tensors.
+
+    With ``m = float32(a_scale * b_scale / out_scale)``::
+
+        out = clamp(rne(float32((a - a_zero_point) * (b - b_zero_point)) * m) + out_zero_point)
+
+    Parameters
+    ----------
+    a, b : ndarray of uint8 or int8
+        The shape of `b` broadcasts to that of `a`: a gate of shape (batch, 1, 1, c) for images
+        of shape (batch, h, w, c), as in squeeze-and-excitation.
+    a_scale, b_scale, out_scale : float
+        Finite and positive.
+    a_zero_point, b_zero_point, out_zero_point : int, default 0
+        Within the range of the tensor's dtype.
+    dtype : {"uint8", "int8"}, default "uint8"
+        Of the output.
+
+    Returns
+    -------
+    ndarray of uint8 or int8, shape of `a`
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the shapes do not match, a scale is not finite and positive, or a zero point out of
+        range.
+    InvalidDtypeError
+        If an array is neither uint8 nor int8.
+
+    Notes
+    -----
+    Source: Jacob et al. 2018, arXiv:1712.05877, section 2.2; Hu et al. 2018, arXiv:1709.01507.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mul(np.uint8([[2, 4], [6, 8]]), np.uint8([[1, 3]]), a_scale=1.0, b_scale=0.5, out_scale=1.0)
+    array([[ 1,  6],
+           [ 3, 12]], dtype=uint8)
+    """
+    left, right = byte_array("a", a), byte_array("b", b)
+    try:
+        fits = np.broadcast_shapes(left.shape, right.shape) == left.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise invalid("b", f"a shape that broadcasts to {left.shape}", f"shape {right.shape}")
+    out = byte_dtype("dtype", dtype)
+    zero = zero_point("out_zero_point", out_zero_point, out)
+    zeros = (
+        zero_point("a_zero_point", a_zero_point, byte_dtype("a", left.dtype)),
+        zero_point("b_zero_point", b_zero_point, byte_dtype("b", right.dtype)),
+    )
+    steps = [scale("a_scale", a_scale), scale("b_scale", b_scale), scale("out_scale", out_scale)]
+    factor = float(multipliers("a_scale * b_scale / out_scale", *steps))
+    if left.size == 0:
+        return np.empty(left.shape, out)
+    gate = right.reshape((1,) * (left.ndim - right.ndim) + right.shape)
+    parts = _repeated(left.shape, gate.shape)
+    if parts is None:
+        gate, parts = cast(Bytes, np.broadcast_to(gate, left.shape)), (1, 1)
+    args = (*parts, factor, zero, *byte_range(out), out == "int8")
+    return _core.mul(contiguous(left), zeros[0], contiguous(gate), zeros[1], *args)
 
 
 def concat(

@@ -35,8 +35,11 @@ from octavo._reference_math import (
     taps,
     wrap,
 )
+from octavo._reference_pool import avg_pool2d, global_avg_pool, max_pool2d
+from octavo._reference_rows import activation_table, layer_norm, lookup, mul, softmax
 
 __all__ = [
+    "activation_table",
     "add",
     "avg_pool2d",
     "concat",
@@ -44,12 +47,16 @@ __all__ = [
     "dequantize_linear",
     "fma",
     "global_avg_pool",
+    "layer_norm",
     "linear",
+    "lookup",
     "matmul_integer",
     "max_pool2d",
+    "mul",
     "quantize_linear",
     "requantize",
     "requantize_linear",
+    "softmax",
 ]
 
 Activation: TypeAlias = Literal["relu", "relu6"] | tuple[float, float] | None
@@ -231,49 +238,6 @@ def add(
         "residual_zero_point": b_zero_point,
     }
     return _finish(acc, a_scale=a_scale, out_dtype=dtype, **b_as_residual, **output)
-
-
-def max_pool2d(
-    x: Array,
-    kernel: IntOrPair,
-    *,
-    stride: IntOrPair | None = None,
-    padding: IntOrPair = 0,
-    dilation: IntOrPair = 1,
-) -> Array:
-    """Return the maximum of each NHWC window; padded pixels never win."""
-    lowest, _ = byte_range(x.dtype)
-    stride = kernel if stride is None else stride
-    return np.asarray(np.max(taps(x, kernel, stride, padding, dilation, lowest), axis=0))
-
-
-def avg_pool2d(
-    x: Array,
-    kernel: IntOrPair,
-    *,
-    x_scale: float,
-    x_zero_point: int = 0,
-    out_scale: float,
-    out_zero_point: int = 0,
-    dtype: DTypeLike = "uint8",
-    stride: IntOrPair | None = None,
-    padding: IntOrPair = 0,
-    count_include_pad: bool = False,
-) -> Array:
-    """Return the mean of each NHWC window: ``sum * float32(x_scale / out_scale / count)``."""
-    stride = kernel if stride is None else stride
-    windows = taps(x, kernel, stride, padding, 1, x_zero_point)
-    sums = [tap.astype(np.int32) - x_zero_point for tap in windows]
-    acc = np.asarray(np.sum(sums, axis=0, dtype=np.int32))
-    inside = np.ones((1, *x.shape[1:3], 1), np.int32)
-    count = np.sum(taps(inside, kernel, stride, padding, 1, int(count_include_pad)), axis=0)
-    m = (ratio(x_scale, 1.0, out_scale).astype(np.float64) / count).astype(F32)
-    return requantize(acc, m, out_zero_point, dtype=dtype)
-
-
-def global_avg_pool(x: Array, **quantization: Any) -> Array:
-    """Return the mean over H and W of NHWC `x`, shape (N, 1, 1, C)."""
-    return avg_pool2d(x, x.shape[1:3], **quantization)
 
 
 def concat(

@@ -110,7 +110,8 @@ class Describer {
   }
 
   Words operator()(const step::Transpose& op) const {
-    return {kPortable, extent(op.rows, op.cols)};
+    const char* kernel = is_u8_ ? kernels_.transpose_u8.name : kernels_.transpose_u32.name;
+    return {kernel, extent(op.rows, op.cols)};
   }
 
   Words operator()(const step::Linear& op) const {
