@@ -6,7 +6,7 @@ Arrays are uint8 or int8; non-contiguous ones are copied first. Every result is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -134,7 +134,7 @@ def lookup(x: Bytes, table: Bytes) -> Bytes:
     if entries.shape != (256,):
         raise invalid("table", "shape (256,)", f"shape {entries.shape}")
     if array.size == 0:
-        return np.empty(array.shape, entries.dtype)
+        return cast(Bytes, np.empty(array.shape, entries.dtype))
     return _core.lookup(contiguous(array), contiguous(entries))
 
 
@@ -285,12 +285,12 @@ def layer_norm(
     out = byte_dtype("dtype", dtype)
     zero = zero_point("out_zero_point", out_zero_point, out)
     step = scale("out_scale", out_scale)
-    steps = [_vector("gamma", gamma, n, step), _vector("beta", beta, n, step)]
+    g, b = _vector("gamma", gamma, n, step), _vector("beta", beta, n, step)
     own = scale("x_scale", x_scale)
     floor = float(epsilon) / own / own
     if not 2.0**-100 <= floor <= 2.0**100:
         raise invalid("epsilon", "2**-100 to 2**100 squared steps of x", f"{epsilon} ({floor})")
     if array.size == 0:
         return np.empty(array.shape, out)
-    args = (*steps, floor, zero, *byte_range(out), out == "int8")
-    return _core.layer_norm(contiguous(array), *args)
+    args = (floor, zero, *byte_range(out), out == "int8")
+    return _core.layer_norm(contiguous(array), g, b, *args)
