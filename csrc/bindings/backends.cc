@@ -55,8 +55,8 @@ std::vector<std::string> kernel_names(const KernelTable& table) {
   add(table.gemm_s32, table.gemm_u8, table.depthwise_s32, table.depthwise_u8, table.requantize_s32,
       table.requantize_u8, table.add_u8, table.quantize_u8, table.dequantize_u8, table.max_u8,
       table.avg_u8, table.mul_u8, table.lookup_u8, table.softmax_u8, table.moments_u8,
-      table.normalize_u8, table.transpose_u8, table.transpose_u32, table.gemm_f32,
-      table.depthwise_f32);
+      table.normalize_u8, table.transpose_u8, table.transpose_u32, table.stream_copy,
+      table.gemm_f32, table.depthwise_f32);
   return names;
 }
 

@@ -118,6 +118,7 @@ struct KernelTable {
 
   Kernel<TransposeU8Fn> transpose_u8;
   Kernel<TransposeU32Fn> transpose_u32;
+  Kernel<StreamCopyFn> stream_copy;
 
   size_t gemm_f32_mr;
   size_t gemm_f32_nr;

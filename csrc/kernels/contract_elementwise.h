@@ -104,4 +104,8 @@ using TransposeU8Fn = void(const uint8_t* x, size_t ldx, size_t rows, size_t col
 using TransposeU32Fn = void(const uint32_t* x, size_t ldx, size_t rows, size_t cols, uint32_t* y,
                             size_t ldy);
 
+// y[i * ldy + j] = x[i * ldx + j] for i < rows, j < bytes, leaving y out of the caches if it can.
+using StreamCopyFn = void(const uint8_t* x, size_t ldx, size_t rows, size_t bytes, uint8_t* y,
+                          size_t ldy);
+
 }  // namespace octavo

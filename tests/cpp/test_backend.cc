@@ -37,6 +37,7 @@ TEST(Registry, RowsAreCompleteAndScalarIsLast) {
     EXPECT_NE(table.normalize_u8.run, nullptr);
     EXPECT_NE(table.transpose_u8.run, nullptr);
     EXPECT_NE(table.transpose_u32.run, nullptr);
+    EXPECT_NE(table.stream_copy.run, nullptr);
     EXPECT_NE(table.gemm_f32.run, nullptr);
     EXPECT_NE(table.depthwise_f32.run, nullptr);
     EXPECT_EQ(table.gemm_geometry.nr % table.gemm_geometry.granule, 0u);

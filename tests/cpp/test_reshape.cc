@@ -57,6 +57,23 @@ TEST(TransposeTest, AnyElementSizeOnEveryBackend) {
                                                         {300, 4, 1},
                                                         {300, 513, 1},
                                                         {300, 513, 4}}};
+  // From 16 MiB on the output is streamed.
+  const std::array<std::array<size_t, 3>, 3> streamed = {
+      {{96, 88000, 1}, {88001, 97, 1}, {2500, 1000, 4}}};
+  for (const auto& [rows, cols, bytes] : streamed) {
+    const size_t matrix = rows * cols * bytes;
+    const auto x = numbered<uint8_t>(2 * matrix);
+    std::vector<uint8_t> y(x.size()), block(matrix);
+    for (const Backend* backend : supported_backends()) {
+      transpose2d(make_context(*backend, 2), x.data(), 2, rows, cols, bytes, y.data());
+      // Half of it is below the limit: the direct path, tested below.
+      for (size_t b = 0; b < 2; ++b) {
+        transpose2d(make_context(*backend, 1), x.data() + b * matrix, 1, rows, cols, bytes,
+                    block.data());
+        ASSERT_EQ(std::memcmp(y.data() + b * matrix, block.data(), matrix), 0) << rows;
+      }
+    }
+  }
   for (const auto& [rows, cols, bytes] : shapes) {
     const auto x = numbered<uint8_t>(2 * rows * cols * bytes);
     std::vector<uint8_t> y(x.size()), expected(x.size());

@@ -159,5 +159,21 @@ TEST_P(RowKernels, Transpose) {
   }
 }
 
+TEST_P(RowKernels, StreamCopyWritesEveryRowAndNothingElse) {
+  Random random(5);
+  for (const size_t bytes : {1, 31, 63, 64, 65, 127, 128, 200, 1000}) {
+    for (const size_t shift : {0, 1, 16, 63}) {
+      const size_t rows = 3, ldx = bytes + 5, ldy = bytes + 1 + shift;
+      const Guard guard = kGuards[random.bits() % 2];
+      const auto x =
+          guarded<uint8_t>((rows - 1) * ldx + bytes, guard, [&] { return random.byte(); });
+      OutputGrid<uint8_t> y(rows, bytes, ldy, guard);
+      table().stream_copy.run(x.data(), ldx, rows, bytes, y.data(), ldy);
+      y.expect([&](size_t i, size_t j) { return x[i * ldx + j]; });
+      if (HasFatalFailure()) FAIL() << bytes << " bytes, " << shift;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace octavo::testing

@@ -76,6 +76,7 @@ OCTAVO_INLINE __m256i column_max(const Access& access, const uint8_t* const* row
   return max;
 }
 
+// All windows, of the channels that `access` takes from ch on.
 template <size_t kRows, class Access>
 OCTAVO_INLINE void max_along(const PoolTile& tile, const Access& access, size_t ch, uint8_t* y) {
   const uint8_t* local[kRows == 0 ? 1 : kRows];
@@ -101,6 +102,13 @@ OCTAVO_INLINE void max_along(const PoolTile& tile, const Access& access, size_t 
   }
 }
 
+template <size_t kRows>
+OCTAVO_INLINE void max_windows(const PoolTile& tile, uint8_t* y) {
+  for_channels(tile.channels, [&](const auto& access, size_t ch) __attribute__((always_inline)) {
+    max_along<kRows>(tile, access, ch, y);
+  });
+}
+
 struct Average {
   int32_t init;
   __m256 scale;
@@ -122,60 +130,95 @@ struct Average {
     return _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale);
   }
 
-  template <class Access>
-  OCTAVO_INLINE_MEMBER __m256i operator()(const PoolTile& tile, const Access& access,
-                                          size_t at) const {
-    __m256i wide[4];
+  // One window of the channels that `access` takes from ch[0], ch[1], ... on: rows are read once.
+  template <int kVectors, class Access>
+  OCTAVO_INLINE_MEMBER void window(const PoolTile& tile, const Access& access, const size_t* ch,
+                                   size_t p, uint8_t* y) const {
+    __m256i wide[kVectors][4], all[kVectors], odd[kVectors];
 #pragma GCC unroll 4
-    for (int k = 0; k < 4; ++k) wide[k] = _mm256_set1_epi32(init);
-    __m256i all = _mm256_setzero_si256(), odd = all;
+    for (int v = 0; v < kVectors; ++v) {
+      all[v] = odd[v] = _mm256_setzero_si256();
+      for (int k = 0; k < 4; ++k) wide[v][k] = _mm256_set1_epi32(init);
+    }
     size_t room = 256;
     for (size_t r = 0; r < tile.row_count; ++r) {
-      const uint8_t* x = tile.rows[r] + at;
+      const uint8_t* x = tile.rows[r] + p * tile.pixel_step;
       for (size_t left = tile.taps; left > 0;) {
         const size_t run = left < room ? left : room;
         for (size_t t = 0; t < run; ++t, x += tile.tap_step) {
-          const __m256i bytes = access.load(x);
-          all = _mm256_add_epi16(all, bytes);
-          odd = _mm256_add_epi16(odd, _mm256_srli_epi16(bytes, 8));
+#pragma GCC unroll 4
+          for (int v = 0; v < kVectors; ++v) {
+            const __m256i bytes = access.load(x + ch[v]);
+            all[v] = _mm256_add_epi16(all[v], bytes);
+            odd[v] = _mm256_add_epi16(odd[v], _mm256_srli_epi16(bytes, 8));
+          }
         }
         left -= run;
         room -= run;
-        if (room == 0) {
-          widen(all, odd, wide);
-          all = odd = _mm256_setzero_si256();
-          room = 256;
+        if (room != 0) continue;
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) {
+          widen(all[v], odd[v], wide[v]);
+          all[v] = odd[v] = _mm256_setzero_si256();
         }
+        room = 256;
       }
     }
-    widen(all, odd, wide);
-    return narrow_in_lanes_u8x32(scaled(wide[0]), scaled(wide[1]), scaled(wide[2]), scaled(wide[3]),
-                                 requant);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      widen(all[v], odd[v], wide[v]);
+      access.store(y + p * tile.channels + ch[v],
+                   narrow_in_lanes_u8x32(scaled(wide[v][0]), scaled(wide[v][1]), scaled(wide[v][2]),
+                                         scaled(wide[v][3]), requant));
+    }
+  }
+
+  // Up to 4 * 32 channels from ch on, the last 32 of the tensor at most; returns where to go on.
+  OCTAVO_INLINE_MEMBER size_t block(const PoolTile& tile, size_t ch, size_t p, uint8_t* y) const {
+    const size_t last = tile.channels - 32, vectors = (tile.channels - ch + 31) / 32;
+    size_t at[4];
+    for (size_t v = 0; v < 4; ++v) at[v] = ch + 32 * v < last ? ch + 32 * v : last;
+    switch (vectors) {
+      case 1:
+        window<1>(tile, Bytes32{}, at, p, y);
+        break;
+      case 2:
+        window<2>(tile, Bytes32{}, at, p, y);
+        break;
+      case 3:
+        window<3>(tile, Bytes32{}, at, p, y);
+        break;
+      default:
+        window<4>(tile, Bytes32{}, at, p, y);
+    }
+    return ch + 128;
   }
 };
 
 }  // namespace
 
 void max_u8_avx2(const PoolTile& tile, uint8_t* y) {
-  for_channels(tile.channels, [&](const auto& access, size_t ch) __attribute__((always_inline)) {
-    switch (tile.row_count) {
-      case 2:
-        return max_along<2>(tile, access, ch, y);
-      case 3:
-        return max_along<3>(tile, access, ch, y);
-      default:
-        return max_along<0>(tile, access, ch, y);
-    }
-  });
+  switch (tile.row_count) {
+    case 2:
+      return max_windows<2>(tile, y);
+    case 3:
+      return max_windows<3>(tile, y);
+    default:
+      return max_windows<0>(tile, y);
+  }
 }
 
 void avg_u8_avx2(const PoolTile& tile, int32_t init, float multiplier, const Requant& requant,
                  uint8_t* y) {
   const Average average = {init, _mm256_set1_ps(multiplier), broadcast_requant(requant)};
-  for_channels(tile.channels, [&](const auto& access, size_t ch) __attribute__((always_inline)) {
+  if (tile.channels >= 32) {
     for (size_t p = 0; p < tile.pixels; ++p) {
-      access.store(y + p * tile.channels + ch, average(tile, access, p * tile.pixel_step + ch));
+      for (size_t ch = 0; ch < tile.channels;) ch = average.block(tile, ch, p, y);
     }
+    return;
+  }
+  for_channels(tile.channels, [&](const auto& access, size_t ch) __attribute__((always_inline)) {
+    for (size_t p = 0; p < tile.pixels; ++p) average.window<1>(tile, access, &ch, p, y);
   });
 }
 

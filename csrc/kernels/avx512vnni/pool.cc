@@ -1,4 +1,4 @@
-// Pooling windows of NHWC rows, 64 channels at a time along the windows of a row.
+// Pooling windows of NHWC rows, up to 4 vectors of 64 channels at a time.
 //
 // Maximum: vpmaxub straight from memory. Where windows of 3 step by 2, the last column of one is
 // the first of the next and its maximum is kept: 6 loads a window instead of 9.
@@ -35,28 +35,56 @@ OCTAVO_INLINE __m512i column_max(const uint8_t* const* rows, size_t count, size_
   return max;
 }
 
-template <size_t kRows>
-OCTAVO_INLINE void max_along(const PoolTile& tile, size_t ch, __mmask64 mask, uint8_t* y) {
+// Channels ch.. of all windows, kVectors * 64 of them, the last vector masked: rows are read once.
+template <size_t kRows, int kVectors>
+OCTAVO_INLINE void max_along(const PoolTile& tile, size_t ch, uint8_t* y) {
+  const __mmask64 last = channel_mask(tile.channels - ch - 64 * (kVectors - 1));
+  const auto mask = [&](int v) { return v == kVectors - 1 ? last : ~0ull; };
   const uint8_t* local[kRows == 0 ? 1 : kRows];
   for (size_t r = 0; r < kRows; ++r) local[r] = tile.rows[r];
-  const auto column = [&](size_t at) __attribute__((always_inline)) {
-    return column_max<kRows>(kRows == 0 ? tile.rows : local, tile.row_count, at, mask);
+  const auto column = [&](int v, size_t at) __attribute__((always_inline)) {
+    const uint8_t* const* rows = kRows == 0 ? tile.rows : local;
+    return column_max<kRows>(rows, tile.row_count, at + 64 * (size_t)v, mask(v));
   };
   const size_t tap = tile.tap_step, step = tile.pixel_step;
-  if (tile.taps == 3 && step == 2 * tap) {
-    __m512i left = column(ch);
-    for (size_t p = 0, at = ch; p < tile.pixels; ++p, at += step) {
-      const __m512i middle = column(at + tap), right = column(at + 2 * tap);
-      const __m512i max = _mm512_max_epu8(_mm512_max_epu8(left, middle), right);
-      _mm512_mask_storeu_epi8(y + p * tile.channels + ch, mask, max);
-      left = right;
-    }
-    return;
+  const bool shares = tile.taps == 3 && step == 2 * tap;
+  __m512i right[kVectors];
+  if (shares) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) right[v] = column(v, ch);
   }
-  for (size_t p = 0, at = ch; p < tile.pixels; ++p, at += step) {
-    __m512i max = column(at);
-    for (size_t t = 1; t < tile.taps; ++t) max = _mm512_max_epu8(max, column(at + t * tap));
-    _mm512_mask_storeu_epi8(y + p * tile.channels + ch, mask, max);
+  y += ch;
+  for (size_t p = 0, at = ch; p < tile.pixels; ++p, at += step, y += tile.channels) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      __m512i max;
+      if (shares) {
+        max = _mm512_max_epu8(right[v], column(v, at + tap));
+        right[v] = column(v, at + 2 * tap);
+        max = _mm512_max_epu8(max, right[v]);
+      } else {
+        max = column(v, at);
+        for (size_t t = 1; t < tile.taps; ++t) {
+          max = _mm512_max_epu8(max, column(v, at + t * tap));
+        }
+      }
+      _mm512_mask_storeu_epi8(y + 64 * v, mask(v), max);
+    }
+  }
+}
+
+template <size_t kRows>
+OCTAVO_INLINE void max_windows(const PoolTile& tile, uint8_t* y) {
+  size_t ch = 0;
+  for (; ch + 192 < tile.channels; ch += 256) max_along<kRows, 4>(tile, ch, y);
+  if (ch >= tile.channels) return;
+  switch ((tile.channels - ch + 63) / 64) {
+    case 1:
+      return max_along<kRows, 1>(tile, ch, y);
+    case 2:
+      return max_along<kRows, 2>(tile, ch, y);
+    default:
+      return max_along<kRows, 3>(tile, ch, y);
   }
 }
 
@@ -143,18 +171,13 @@ OCTAVO_INLINE void average(const PoolTile& tile, size_t ch, size_t at, int32_t i
 }  // namespace
 
 void max_u8_avx512vnni(const PoolTile& tile, uint8_t* y) {
-  for (size_t ch = 0; ch < tile.channels; ch += 64) {
-    const __mmask64 mask = channel_mask(tile.channels - ch);
-    switch (tile.row_count) {
-      case 2:
-        max_along<2>(tile, ch, mask, y);
-        break;
-      case 3:
-        max_along<3>(tile, ch, mask, y);
-        break;
-      default:
-        max_along<0>(tile, ch, mask, y);
-    }
+  switch (tile.row_count) {
+    case 2:
+      return max_windows<2>(tile, y);
+    case 3:
+      return max_windows<3>(tile, y);
+    default:
+      return max_windows<0>(tile, y);
   }
 }
 

@@ -26,6 +26,7 @@ NormalizeU8Fn normalize_u8_scalar;
 
 TransposeU8Fn transpose_u8_scalar;
 TransposeU32Fn transpose_u32_scalar;
+StreamCopyFn stream_copy_scalar;
 
 GemmF32Fn gemm_f32_4x16_scalar;
 DepthwiseF32Fn depthwise_f32_scalar;
