@@ -167,7 +167,7 @@ def one(op: str, *constants: Any, **attrs: Any) -> Callable[[Builder], str]:
 
 W = np.ones((4, 4, 3, 3), np.float32)
 UNSUPPORTED: list[tuple[Callable[[Builder], str], str]] = [
-    (one("Sigmoid"), r"\(Sigmoid\): operator Sigmoid is not supported; supported are Add, Ave"),
+    (one("Softplus"), r"\(Softplus\): operator Softplus is not supported; supported are Add, Ave"),
     (one("Pad", np.int64([0] * 8), mode="reflect"), r"mode 'reflect' is not supported"),
     (one("Pad", np.int64([1, *[0] * 7])), "pads the batch axis"),
     (one("Pad", np.int64([0, 0, -1, *[0] * 5])), "negative pads"),
@@ -180,7 +180,10 @@ UNSUPPORTED: list[tuple[Callable[[Builder], str], str]] = [
     (one("Add", np.ones((5, 4, 8, 8), np.float32)), "own batch axis"),
     (one("AveragePool", kernel_shape=[2, 2], pads=[0, 0, 5, 0]), "windows without any pixel"),
     (lambda b: b.node("Conv", "input", b.node("Relu", "input")), "weights .* must be constant"),
-    (lambda b: b.node("MatMul", "input", "input"), "weights .* must be constant"),
+    (lambda b: b.node("MatMul", b.constant(W[0, 0]), "input"), "input 0 is constant"),
+    (one("Transpose", perm=[1, 0, 2, 3]), r"moves the batch axis \(0\)"),
+    (one("ReduceMean", axes=[1, 3]), "not adjacent"),
+    (one("LayerNormalization", np.ones(8, np.float32), axis=0), "batch axis"),
     (one("Unsqueeze", np.int64([0])), "before the batch axis"),
     (one("Squeeze"), "batch axis"),
     (lambda b: b.node("MaxPool", "input", kernel_shape=[2, 2], outputs=2), "Indices"),

@@ -87,9 +87,14 @@ CASES: list[tuple[Build, type[Exception], str]] = [
     ),
     (lambda b: b.node("Add", "input", "nowhere"), InvalidModelError, "nowhere"),
     (
-        lambda b: b.node("Add", b.node("Relu", "input"), b.node("GlobalAveragePool", "input")),
+        lambda b: b.node("Add", "input", b.node("MaxPool", "input", kernel_shape=[2, 2])),
+        InvalidModelError,
+        "do not broadcast",
+    ),
+    (
+        lambda b: b.node("Mul", "input", b.node("Flatten", "input")),
         UnsupportedModelError,
-        "different shapes",
+        "mixes samples",
     ),
     (
         lambda b: b.node(

@@ -110,6 +110,7 @@ void bind_program(py::module_& m) {
       .def("constant", &add_constant, "value"_a);
   bind_program_steps(cls);
   bind_program_shape_steps(cls);
+  bind_program_math_steps(cls);
   cls.def(
          "finish",
          [](Program& self, const std::vector<int64_t>& inputs,

@@ -1,4 +1,4 @@
-// The Program class is bound in two files: its tensors and runs, and its steps.
+// The Program class is bound in several files: its tensors and runs, and its steps.
 #pragma once
 
 #include "bindings/arrays.h"
@@ -10,5 +10,6 @@ using ProgramClass = py::class_<Program>;
 
 void bind_program_steps(ProgramClass& cls);
 void bind_program_shape_steps(ProgramClass& cls);
+void bind_program_math_steps(ProgramClass& cls);
 
 }  // namespace octavo::bindings

@@ -6,7 +6,15 @@
 namespace octavo {
 
 // What a thread may need at the same time, each in a buffer of its own.
-enum class Scratch { row_pointers, padded_image, accumulators, multipliers, strip, count };
+enum class Scratch {
+  row_pointers,
+  padded_image,
+  accumulators,
+  multipliers,
+  strip,
+  packed_b,
+  count
+};
 
 // At least `bytes`, 64-byte aligned, contents undefined, valid until this thread's next call for
 // the same purpose. Grows, never shrinks.

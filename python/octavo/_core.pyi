@@ -377,6 +377,100 @@ class Program:
         """f32, y = fma(x, scale[c], shift[c]) over the innermost axis (BatchNorm, constant Add / Mul)."""
     def softmax(self, src: int, dst: int, *, name: str, outer: int, n: int, inner: int) -> None:
         """f32, per sample over the middle axis of (outer, n, inner)."""
+    def lookup(self, src: int, dst: int, *, name: str, table: NDArray[np.uint8]) -> None:
+        """u8, dst = table[src]; 256 entries."""
+    def softmax_u8(
+        self,
+        src: int,
+        dst: int,
+        *,
+        name: str,
+        rows: int,
+        n: int,
+        src_scale: float,
+        scale: float,
+        zero_point: int = 0,
+        qmin: int = 0,
+        qmax: int = 255,
+    ) -> None:
+        """u8, over the last axis of (rows, n)."""
+    def layer_norm(
+        self,
+        src: int,
+        dst: int,
+        *,
+        name: str,
+        rows: int,
+        gamma: F32,
+        beta: F32,
+        epsilon: float,
+        zero_point: int = 0,
+        qmin: int = 0,
+        qmax: int = 255,
+    ) -> None:
+        """u8 (gamma and beta in output steps, epsilon in squared input steps) or f32; (rows, n)."""
+    def mul(
+        self,
+        a: int,
+        b: int,
+        dst: int,
+        *,
+        name: str,
+        outer: int,
+        inner: int,
+        channels: int,
+        a_zero_point: int = 0,
+        b_zero_point: int = 0,
+        multiplier: float = 1.0,
+        zero_point: int = 0,
+        qmin: int = 0,
+        qmax: int = 255,
+    ) -> None:
+        """u8, a (outer, inner, channels) times b (outer, channels)."""
+    def matmul(
+        self,
+        a: int,
+        b: int,
+        dst: int,
+        *,
+        name: str,
+        heads: int,
+        m: int,
+        n: int,
+        k: int,
+        a_strides: tuple[int, int],  # of a head and of a row; columns are adjacent
+        b_strides: tuple[int, int],
+        dst_strides: tuple[int, int],
+        b_transposed: bool = False,
+        a_zero_point: int = 0,
+        b_zero_point: int = 128,
+        multiplier: float = 1.0,
+        zero_point: int = 0,
+        qmin: int = 0,
+        qmax: int = 255,
+    ) -> None:
+        """u8 or f32, per sample and head a (m, k) times b (k, n), or (n, k) where transposed."""
+    def permute(
+        self, src: int, dst: int, *, name: str, shape: Sequence[int], strides: Sequence[int]
+    ) -> None:
+        """u8 or f32, dst[i...] = src[i . strides], dst of `shape`, at most 5 axes."""
+    def activation(self, src: int, dst: int, *, name: str, function: str) -> None:
+        """f32: sigmoid, tanh, erf, exp, gelu, gelu_tanh, silu, hard_sigmoid or hard_swish."""
+    def binary(
+        self,
+        a: int,
+        b: int,
+        dst: int,
+        *,
+        name: str,
+        op: str,
+        shape: Sequence[int],
+        a_strides: Sequence[int],
+        b_strides: Sequence[int],
+    ) -> None:
+        """f32: add, sub, mul, div or pow; a stride of 0 repeats an operand along an axis."""
+    def reduce_mean(self, src: int, dst: int, *, name: str, outer: int, n: int, inner: int) -> None:
+        """f32, over the middle axis."""
     def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """Close the program: check every tensor is written before it is read, compute lifetimes."""
     def run(

@@ -151,6 +151,17 @@ class Checker {
     output(DType::f32, elements);
   }
 
+  template <MathStep Op>
+  void operator()(const Op& op) const {
+    const Signature signature = op.signature();
+    const DType dtype = signature.dtype.value_or(output_dtype());
+    inputs(signature.inputs.size());
+    for (size_t i = 0; i < signature.inputs.size(); ++i) {
+      input(i, i == 0 ? "src" : "the second source", dtype, signature.inputs[i]);
+    }
+    output(dtype, signature.output);
+  }
+
  private:
   DType output_dtype() const { return tensors_[step_.output].dtype; }
   size_t output_elements() const { return tensors_[step_.output].elements; }

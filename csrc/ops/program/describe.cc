@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "ops/program/describe_math.h"
+
 namespace octavo {
 namespace {
 
@@ -170,6 +172,12 @@ class Describer {
 
   Words operator()(const step::Softmax& op) const {
     return {kPortable, "over " + std::to_string(op.n)};
+  }
+
+  template <MathStep Op>
+  Words operator()(const Op& op) const {
+    const MathWords words = describe_math(kernels_, is_u8_, op);
+    return {words.kernel, words.detail};
   }
 
  private:

@@ -120,6 +120,12 @@ class Runner {
     softmax_f32(context_, in<float>(0), batch_ * op.outer, op.n, op.inner, out<float>());
   }
 
+  template <MathStep Op>
+  void operator()(const Op& op) const {
+    const void* second = step_.inputs.size() > 1 ? in<void>(1) : nullptr;
+    run_math({context_, batch_, output_.dtype, in<void>(0), second, out<void>()}, op);
+  }
+
  private:
   template <class T>
   const T* in(size_t i) const {

@@ -12,21 +12,10 @@
 #include "ops/conv2d.h"
 #include "ops/linear.h"
 #include "ops/pool.h"
+#include "ops/program/step_math.h"
+#include "ops/program/tensor_info.h"
 
 namespace octavo {
-
-enum class DType : uint8_t { u8, f32 };
-
-inline size_t dtype_bytes(DType dtype) { return dtype == DType::u8 ? 1 : 4; }
-inline const char* dtype_name(DType dtype) { return dtype == DType::u8 ? "u8" : "f32"; }
-
-using TensorId = size_t;
-
-// Sample i of a batch lies at element i * elements.
-struct TensorInfo {
-  DType dtype;
-  size_t elements;  // per sample
-};
 
 // The parameters of every operation; extents are per sample. Operations that exist for u8 and f32
 // take whichever their tensors are, and ignore the other one's parameters.
@@ -149,10 +138,12 @@ struct Softmax {  // over the middle axis
 
 }  // namespace step
 
-using Operation = std::variant<step::Quantize, step::Dequantize, step::Requantize, step::Transpose,
-                               step::Linear, step::LinearF32, step::Conv2d, step::Conv2dF32,
-                               step::Add, step::MaxPool, step::AvgPool, step::Concat, step::Pad,
-                               step::Slice, step::Clamp, step::ScaleShift, step::Softmax>;
+using Operation =
+    std::variant<step::Quantize, step::Dequantize, step::Requantize, step::Transpose, step::Linear,
+                 step::LinearF32, step::Conv2d, step::Conv2dF32, step::Add, step::MaxPool,
+                 step::AvgPool, step::Concat, step::Pad, step::Slice, step::Clamp, step::ScaleShift,
+                 step::Softmax, step::Lookup, step::SoftmaxU8, step::LayerNorm, step::Mul,
+                 step::MatMul, step::Permute, step::Activation, step::Binary, step::ReduceMean>;
 
 inline const char* operation_name(const Operation& operation) {
   return std::visit([](const auto& op) { return op.kOp; }, operation);

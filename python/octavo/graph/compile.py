@@ -10,7 +10,7 @@ import numpy as np
 
 from octavo import _core
 from octavo.errors import InvalidModelError, OctavoError, UnsupportedModelError
-from octavo.graph import emit_float, emit_int8, emit_layout
+from octavo.graph import emit_float, emit_int8, emit_layout, emit_math, emit_matmul
 from octavo.graph.fuse import fuse
 from octavo.graph.ir import ByteParams, Graph, Node
 from octavo.graph.lowering import Lowering, Record, Stored
@@ -22,6 +22,8 @@ EMITTERS: dict[str, Emitter] = {
     **emit_float.EMITTERS,
     **emit_layout.EMITTERS,
     **emit_int8.EMITTERS,
+    **emit_math.EMITTERS,
+    **emit_matmul.EMITTERS,
 }
 
 
@@ -74,7 +76,7 @@ def compile_graph(
     shapes = resolve(graph, sample_shapes, batch)
     graph.remove_unused(keep)
     fuse(graph, shapes, keep)
-    low = Lowering(graph, shapes, batch, packed)
+    low = Lowering(graph, shapes, batch, packed, keep)
     inputs = [_input(low, value.name, value.dtype, shapes[value.name]) for value in graph.inputs]
     for node in graph.nodes:
         _emit(low, node)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo import _core
+from octavo.graph.emit_math import arithmetic
+from octavo.graph.emit_matmul import matmul
 from octavo.graph.fuse_patterns import bias_vector, clamp_bounds
 from octavo.graph.ir import Array, Node
 from octavo.graph.lowering import Lowering, Stored, step_name
@@ -83,6 +85,11 @@ def conv(low: Lowering, node: Node) -> None:
 
 def linear(low: Lowering, node: Node) -> None:
     """Gemm, or MatMul [+ bias] [+ clamp]."""
+    if node.op == "MatMul" and node.input(1) not in low.graph.initializers:
+        matmul(low, node)
+        if "lo" in node.attrs:
+            low.put(node.output, _clamped(low, node, low.get(node.output)))
+        return
     x = low.plain(node.input(0), node)
     weight = low.context.constant(node, 1, "weights")
     if not (node.op == "Gemm" and node.attrs.get("transB", 0)):
@@ -121,12 +128,25 @@ def add(low: Lowering, node: Node) -> None:
     added = constants[1 - index]
     if added is not None:
         out = _add_constant(low, node, node.input(index), _f32(added))
+    elif low.view(node.input(0)).shape != low.view(node.input(1)).shape:
+        out = _clamped(low, node, arithmetic(low, node, "Add", node.input(0), node.input(1)))
     else:
         a = low.get(node.input(0))
         if low.get(node.input(1)).last:
             a = low.channels_last(node.input(0), node)
         out = _add(low, node, a, low.in_order_of(node.input(1), a, node))
     low.put(node.output, out)
+
+
+def _clamped(low: Lowering, node: Node, x: Stored) -> Stored:
+    """`x` with the clamp that was fused into the node."""
+    if "lo" not in node.attrs:
+        return x
+    out = low.new("f32", x.shape, x.last)
+    lo, hi = node.attrs["lo"], node.attrs["hi"]
+    low.program.clamp(x.id, out.id, name=step_name(node), lo=lo, hi=hi)
+    low.record("Clip", node, out)
+    return out
 
 
 def _add(low: Lowering, node: Node, a: Stored, b: Stored) -> Stored:
@@ -143,6 +163,8 @@ def _add_constant(low: Lowering, node: Node, name: str, added: NDArray[np.float3
     shape = sample_constant_shape(added.shape, len(x.shape)) or ()
     shape = (1,) * (len(x.shape) - len(shape)) + shape
     varying = [axis for axis, extent in enumerate(shape) if extent > 1]
+    if not varying and "lo" not in node.attrs:
+        return arithmetic(low, node, "Add", node.input(0), node.input(1))
     if "lo" in node.attrs or varying not in ([], [0]):
         full = np.ascontiguousarray(np.broadcast_to(added.reshape(shape), x.shape))
         return _add(low, node, x, low.constant(full, x.last))

@@ -5,10 +5,14 @@ Each QuantizeLinear is matched with what computes its input:
     DQ -> Conv [-> Add(DQ)] [-> Relu | Clip] -> Q            one QConv
     DQ -> Gemm | MatMul [-> Add(constant)] [-> Add(DQ)] [-> Relu | Clip] -> Q      one QLinear
     DQ, DQ -> Add [-> Relu | Clip] -> Q                      one QAdd
+    DQ, DQ -> MatMul -> Q                                    one QMatMul
+    DQ -> Softmax | LayerNormalization -> Q                  its Q-operator
+    DQ -> a tree of elementwise operators -> Q               one QTable of 256 entries
     DQ -> pooling, Concat, Pad, Slice, Reshape ... -> Q      its Q-operator
 
 A clamp between the operator and Q becomes bounds on the byte, which is exact because Q is
-monotone. What matches nothing keeps its Q and DQ and runs in float32.
+monotone; a positive factor becomes part of the scale. What matches nothing keeps its Q and DQ and
+runs in float32.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from octavo.graph.matcher import Matcher
 from octavo.graph.passes.float_fusion import absorb_bias, absorb_clamps
 from octavo.graph.passes.move_qdq import move_qdq
 from octavo.graph.qdq import byte_params, static_quant
+from octavo.graph.regions import match_region
 from octavo.graph.shape_rules import Shape
 
 
@@ -29,9 +34,11 @@ def fuse(graph: Graph, shapes: dict[str, Shape], keep: frozenset[str] = frozense
     record_bytes(graph)
     absorb_bias(graph, keep)
     move_qdq(graph, shapes, keep)
-    matcher = Matcher(graph, keep)
+    matcher = Matcher(graph, keep, shapes)
     graph.nodes = [
-        (match(matcher, node) or node) if node.op == "QuantizeLinear" else node
+        (match(matcher, node) or match_region(matcher, node) or node)
+        if node.op == "QuantizeLinear"
+        else node
         for node in graph.nodes
     ]
     graph.remove_unused(keep)

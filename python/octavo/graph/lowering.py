@@ -1,7 +1,9 @@
 """Where tensors lie while a graph becomes a program.
 
 Shapes are per sample and in the model's order (channels first). In storage a tensor is either in
-that order ("plain") or has axis 0, the channels, moved to the end ("last"): NHWC.
+that order ("plain") or has axis 0, the channels, moved to the end ("last"): NHWC. A Transpose may
+leave the elements where they are: a view, with a stride per axis, which few operators read as it
+is; for the others it is put in order.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from octavo import _core
 from octavo.graph.ir import Array, Graph, Node
 from octavo.graph.shape_rules import Shape, ShapeContext
 
+MAX_AXES = 5  # of the permute step
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -26,6 +30,7 @@ class Stored:
     dtype: str  # "u8" or "f32"
     shape: Shape
     last: bool
+    view: Shape | None = None  # strides in elements, for what is neither plain nor last
 
     @property
     def free(self) -> bool:
@@ -39,6 +44,34 @@ class Stored:
     def storage_axis(self, axis: int) -> int:
         """Where a sample axis lies in storage."""
         return (axis - 1) % len(self.shape) if self.last else axis
+
+
+def contiguous(shape: Shape) -> Shape:
+    """Strides of adjacent elements."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def strides_of(value: Stored) -> Shape:
+    """Strides in elements, per axis of the model's order."""
+    if value.view is not None:
+        return value.view
+    if not value.last or len(value.shape) < 2:
+        return contiguous(value.shape)
+    stored = contiguous((*value.shape[1:], value.shape[0]))
+    return (stored[-1], *stored[:-1])
+
+
+def transposed(value: Stored, perm: list[int]) -> Stored:
+    """The same elements read with output axis i being axis perm[i]."""
+    strides = strides_of(value)
+    shape = tuple(value.shape[axis] for axis in perm)
+    view = tuple(strides[axis] for axis in perm)
+    for last in (False, True):
+        ordered = Stored(value.id, value.dtype, shape, last)
+        pairs = zip(shape, view, strides_of(ordered), strict=True)
+        if all(n == 1 or s == t for n, s, t in pairs):
+            return ordered
+    return Stored(value.id, value.dtype, shape, False, view)
 
 
 @dataclass(frozen=True)
@@ -59,7 +92,12 @@ class Lowering:
     """
 
     def __init__(
-        self, graph: Graph, shapes: dict[str, Shape], batch: int | None, packed: dict[Hashable, Any]
+        self,
+        graph: Graph,
+        shapes: dict[str, Shape],
+        batch: int | None,
+        packed: dict[Hashable, Any],
+        keep: frozenset[str] = frozenset(),
     ) -> None:
         self.graph = graph
         self.context = ShapeContext(graph, shapes, batch)
@@ -67,19 +105,51 @@ class Lowering:
         self.records: list[Record] = []
         self.packed = packed
         self._values: dict[str, Stored] = {}
+        self._sources: dict[str, Node] = {}  # of views
         self._reordered: dict[tuple[int, bool, Shape], Stored] = {}
+        self._readers = graph.consumers()
+        self._kept = keep | graph.output_names
 
     def new(self, dtype: str, shape: Shape, last: bool = False) -> Stored:
         """Create a tensor of the program."""
         return Stored(self.program.tensor(dtype, math.prod(shape)), dtype, shape, last)
 
     def get(self, name: str) -> Stored:
-        """Where a computed tensor lies."""
+        """Where a computed tensor lies; a view is put in order first."""
+        value = self._values[name]
+        if value.view is not None:
+            value = self._values[name] = self._ordered(value, self._sources[name])
+        return value
+
+    def view(self, name: str) -> Stored:
+        """Where a computed tensor lies, be it a view."""
         return self._values[name]
 
-    def put(self, name: str, value: Stored) -> None:
-        """Say where a computed tensor lies."""
+    def strides(self, value: Stored) -> Shape:
+        """Strides in elements, per axis of the model's order."""
+        return strides_of(value)
+
+    def put(self, name: str, value: Stored, node: Node | None = None) -> None:
+        """Say where a computed tensor lies; `node` is what a view comes from."""
         self._values[name] = value
+        if node is not None:
+            self._sources[name] = node
+
+    def sole_reader(self, name: str) -> Node | None:
+        """The one node that reads a tensor; None if there are others, or it is an output."""
+        readers = self._readers.get(name, ())
+        return readers[0] if len(readers) == 1 and name not in self._kept else None
+
+    def _ordered(self, value: Stored, node: Node) -> Stored:
+        """Copy a view into the model's order."""
+        if len(value.shape) > MAX_AXES:
+            raise node.unsupported(f"transposes more than {MAX_AXES} axes besides the batch")
+        out = self.new(value.dtype, value.shape)
+        self.program.permute(
+            value.id, out.id, name=step_name(node), shape=value.shape, strides=value.view or ()
+        )
+        self.record("Transpose", node, out)
+        return out
 
     def constant(self, value: Array, last: bool) -> Stored:
         """A tensor every sample shares, given in the model's order."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from octavo.graph.ir import Array, ByteParams, Graph, Node
 from octavo.graph.qdq import StaticQuant, byte_params, static_quant
+from octavo.graph.shape_rules import Shape
 
 INF = float("inf")
 
@@ -19,6 +20,11 @@ class Chain:
     lo: float = -INF
     hi: float = INF
     fused: list[str] = field(default_factory=list)  # the operators swallowed, last first
+
+    def scale(self, factor: float) -> None:
+        """Put a positive factor before what is already read: Q(f * x; s) = Q(x; s / f)."""
+        self.out = replace(self.out, scale=self.out.scale / factor)
+        self.lo, self.hi = self.lo / factor, self.hi / factor
 
     def clamp(self, lo: float, hi: float) -> None:
         """Put a clamp before the ones already read."""
@@ -35,17 +41,28 @@ class Chain:
 class Matcher:
     """A graph seen from its Q nodes: who computes what, and who else reads it."""
 
-    def __init__(self, graph: Graph, keep: frozenset[str]) -> None:
+    def __init__(self, graph: Graph, keep: frozenset[str], shapes: dict[str, Shape]) -> None:
         self.graph = graph
+        self.shapes = shapes
         self.producers = graph.producers()
         self._readers = graph.consumers()
         self._fixed = keep | graph.output_names
+        self._position = {id(node): index for index, node in enumerate(graph.nodes)}
 
     def sole(self, name: str) -> Node | None:
         """The node that computes a tensor only one node reads, so that it may vanish."""
         if name in self._fixed or len(self._readers.get(name, ())) != 1:
             return None
         return self.producers.get(name)
+
+    def read_only_by(self, name: str, nodes: set[int]) -> bool:
+        """Whether no other node than these (by id) reads a tensor, and it is no output."""
+        readers = self._readers.get(name, ())
+        return name not in self._fixed and all(id(reader) in nodes for reader in readers)
+
+    def in_order(self, nodes: list[Node]) -> list[Node]:
+        """The nodes in execution order."""
+        return sorted(nodes, key=lambda node: self._position[id(node)])
 
     def bytes_of(self, name: str) -> tuple[str, ByteParams] | None:
         """(byte tensor, parameters) behind a DQ of a computed tensor."""

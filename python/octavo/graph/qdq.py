@@ -11,6 +11,7 @@ from octavo.graph.evaluate import along
 from octavo.graph.ir import Array, ByteParams, Graph, Node
 
 MAX_K = 65_536  # products per accumulator, up to which int32 is exact
+MAX_K_MATMUL = 32_768  # the same where both factors have zero points
 ROUNDING = 0.05  # of an output step, by which rounding a bias may move a result
 
 

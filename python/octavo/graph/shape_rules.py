@@ -127,9 +127,13 @@ def _add(context: ShapeContext, node: Node) -> Shape:
     static = [context.static_shape(node, i) for i in range(2)]
     if static[0] is None and static[1] is None:
         a, b = context.of(node, 0), context.of(node, 1)
-        if a != b:
-            raise node.unsupported(f"adding computed tensors of different shapes, {a} and {b}")
-        return a
+        try:
+            out = np.broadcast_shapes(a, b)
+        except ValueError as error:
+            raise node.invalid(f"computed tensors {a} and {b} do not broadcast") from error
+        if len(a) != len(b):
+            raise node.unsupported(f"adding {a} and {b} mixes samples of the batch")
+        return tuple(out)
     index = 0 if static[0] is None else 1
     shape, added = context.of(node, index), static[1 - index]
     if added is None or sample_constant_shape(added, len(shape)) is None:
@@ -162,15 +166,6 @@ def _gemm(context: ShapeContext, node: Node) -> Shape:
     if k != shape[0]:
         raise node.invalid(f"multiplies rows of {shape[0]} by weights {weight}")
     return (n,)
-
-
-def _matmul(context: ShapeContext, node: Node) -> Shape:
-    shape, weight = context.of(node), _weight(context, node)
-    if len(weight) != 2 or not shape:
-        raise node.unsupported(f"weights must be a matrix; theirs is the shape {weight}")
-    if weight[0] != shape[-1]:
-        raise node.invalid(f"multiplies rows of {shape[-1]} by weights {weight}")
-    return (*shape[:-1], weight[1])
 
 
 def _concat(context: ShapeContext, node: Node) -> Shape:
@@ -250,7 +245,6 @@ RULES: dict[str, Rule] = {
     "Gemm": _gemm,
     "GlobalAveragePool": _global_pool,
     "Identity": _same,
-    "MatMul": _matmul,
     "MaxPool": _pool,
     "Pad": _pad,
     "QuantizeLinear": _same,

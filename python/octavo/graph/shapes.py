@@ -13,6 +13,7 @@ import numpy as np
 from octavo.errors import InvalidArgumentError
 from octavo.graph.evaluate import EVALUATORS, evaluate
 from octavo.graph.ir import Array, Graph, Node
+from octavo.graph.math_rules import MATH_RULES
 from octavo.graph.reshape_rules import RESHAPE_RULES
 from octavo.graph.shape_rules import RULES, Shape, ShapeContext
 
@@ -22,15 +23,21 @@ MAX_ELEMENTS = 2**31 - 1  # of one tensor, per sample
 BATCH = int(np.iinfo(np.int64).min)
 # Ops that only move entries of a shape, so that BATCH may pass through them.
 _MOVING_OPS = {"Cast", "Concat", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Unsqueeze"}
+_RULES = {**RULES, **RESHAPE_RULES, **MATH_RULES}
 # Inputs that are reals, where they are constant.
 _FLOAT_CONSTANTS: dict[str, tuple[int, ...]] = {
     "Add": (0, 1),
     "BatchNormalization": (1, 2, 3, 4),
     "Clip": (1, 2),
     "Conv": (1, 2),
+    "Div": (0, 1),
     "Gemm": (1, 2),
-    "MatMul": (1,),
+    "LayerNormalization": (1, 2),
+    "MatMul": (0, 1),
+    "Mul": (0, 1),
     "Pad": (2,),
+    "Pow": (0, 1),
+    "Sub": (0, 1),
 }
 
 
@@ -75,9 +82,9 @@ def resolve(graph: Graph, sample_shapes: dict[str, Shape], batch: int | None) ->
 
 
 def _infer(context: ShapeContext, node: Node) -> None:
-    rule = RULES.get(node.op) or RESHAPE_RULES.get(node.op)
+    rule = _RULES.get(node.op)
     if rule is None:
-        known = ", ".join(sorted({*RULES, *RESHAPE_RULES}))
+        known = ", ".join(sorted(_RULES))
         raise node.unsupported(f"operator {node.op} is not supported; supported are {known}")
     for index in _FLOAT_CONSTANTS.get(node.op, ()):
         value = context.graph.constant(node, index)

@@ -2,7 +2,9 @@
 
 Quantized are the inputs of Conv, Gemm and MatMul, and their outputs at the end of what runs as
 one step: after the clamp of Conv-ReLU, after the addition (and clamp) of Conv-Add-ReLU. From
-there bytes flow on through pooling, Concat, Reshape and so on. Nothing is rounded in between.
+there bytes flow on through pooling, Concat, Reshape, Softmax, LayerNormalization, and through
+trees of elementwise operators that are a function of one tensor, such as GELU, which become a
+table. Nothing is rounded in between.
 """
 
 from __future__ import annotations
@@ -12,15 +14,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from octavo.graph.fuse_patterns import bias_vector
+from octavo.graph.fuse_patterns import bias_vector, scalar_factor
 from octavo.graph.ir import Graph, Node
 from octavo.graph.qdq import MAX_K
+from octavo.quantize.functions import Functions
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 # These give the same bytes with the same parameters.
-_SHARING = ("Flatten", "MaxPool", "Pad", "Reshape", "Slice", "Squeeze", "Unsqueeze")
-_PASSIVE = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
-_FLOWING = ("AveragePool", "Clip", "Concat", "GlobalAveragePool", "Relu", *_SHARING)
+_SHARING = ("Flatten", "MaxPool", "Pad", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
+_NORMALIZING = ("LayerNormalization", "Softmax")
+_PASSIVE = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze", *_NORMALIZING)
+_FLOWING = ("AveragePool", "Clip", "Concat", "GlobalAveragePool", "Relu", *_SHARING, *_NORMALIZING)
 
 
 @dataclass
@@ -31,6 +35,9 @@ class Placement:
     biased: dict[int, Node] = field(default_factory=dict)  # id(MatMul) -> its Add of a constant
     # quantized tensor -> the tensor whose range gives its parameters
     ranges: dict[str, str] = field(default_factory=dict)
+    pairs: list[Node] = field(default_factory=list)  # MatMuls of two computed tensors
+    centered: set[str] = field(default_factory=set)  # get a symmetric range: cheaper in MatMul
+    fractions: set[str] = field(default_factory=set)  # in 0..1, of which a step is 1/256
 
 
 def place(graph: Graph, exclude: frozenset[str]) -> Placement:
@@ -42,7 +49,13 @@ def place(graph: Graph, exclude: frozenset[str]) -> Placement:
         end = walker.follow(node, placement)
         for name in (node.input(0), *end):
             placement.ranges.setdefault(name, name)
+    placement.pairs = [node for node in graph.nodes if walker.is_pair(node)]
+    for node in placement.pairs:
+        for name in (*node.inputs, walker.after_clamps(node.output)):
+            placement.ranges.setdefault(name, name)
     walker.flow(placement)
+    placement.centered = {placement.ranges[node.input(1)] for node in placement.pairs}
+    placement.centered -= placement.fractions
     walker.prune(placement)
     return placement
 
@@ -54,6 +67,7 @@ class _Walker:
         self._producers = graph.producers()
         self._readers = graph.consumers()
         self._claimed: set[int] = set()  # Adds that belong to a convolution
+        self._tables: set[str] = set()  # results of functions of one tensor
 
     def quantizable(self, node: Node) -> bool:
         """Whether a node has constant weights the int8 kernels take."""
@@ -75,6 +89,12 @@ class _Walker:
             return False
         return 0 < k <= MAX_K and not node.attrs.get("transA", 0)
 
+    def is_pair(self, node: Node) -> bool:
+        """Whether a node multiplies two computed tensors."""
+        if node.op != "MatMul" or (node.name and node.name in self._exclude):
+            return False
+        return not any(name in self._graph.initializers for name in node.inputs)
+
     def follow(self, node: Node, placement: Placement) -> list[str]:
         """The tensors to quantize at the end of a node's step: its result, and its residual."""
         name = node.output
@@ -89,11 +109,14 @@ class _Walker:
             residual = [other for other in after.inputs if other != name]
             name = after.output
             after = self._only_reader(name)
-        return [self._after_clamps(name), *residual]
+        return [self.after_clamps(name), *residual]
 
-    def _after_clamps(self, name: str) -> str:
+    def after_clamps(self, name: str) -> str:
+        """What a step makes of a tensor in the end: clamped, or times a positive constant."""
         after = self._only_reader(name)
-        while after is not None and after.op in ("Relu", "Clip"):
+        while after is not None and (
+            after.op in ("Relu", "Clip") or scalar_factor(self._graph, after)[1] == name
+        ):
             name = after.output
             after = self._only_reader(name)
         return name
@@ -122,21 +145,32 @@ class _Walker:
     def flow(self, placement: Placement) -> None:
         """Carry bytes on through operators that run on bytes."""
         ranges = placement.ranges
+        functions = Functions(self._graph, self._readers, ranges)
         for node in self._graph.nodes:
             if node.name and node.name in self._exclude:
                 continue
-            if node.op == "Add" and id(node) not in self._claimed:
+            if node.op in ("Add", "Mul") and id(node) not in self._claimed:
                 if all(name in ranges for name in node.inputs):
-                    end = self._after_clamps(node.output)
+                    end = self.after_clamps(node.output)
                     ranges.setdefault(end, end)
+                else:
+                    functions.visit(node)
             elif node.op in _FLOWING and len(node.outputs) == 1:
                 count = len(node.inputs) if node.op == "Concat" else 1
                 if not all(name in ranges for name in node.inputs[:count]):
+                    functions.visit(node)
+                    continue
+                if node.op == "Softmax" and node.attrs.get("flattens"):
                     continue
                 shared = node.op in _SHARING and self._keeps_range(node)
                 origin = ranges[node.input(0)] if shared else node.output
                 if shared or node.output not in ranges:
                     ranges[node.output] = origin
+                if node.op == "Softmax":
+                    placement.fractions.add(node.output)
+            else:
+                functions.visit(node)
+        self._tables = functions.found
 
     def _keeps_range(self, node: Node) -> bool:
         """Whether a node's output needs no other parameters than its input: 0 is always in."""
@@ -146,11 +180,13 @@ class _Walker:
         return value is not None and not np.any(value)
 
     def prune(self, placement: Placement) -> None:
-        """A reshape at the network's end gains nothing from being on bytes."""
+        """What nothing on bytes reads, as at the network's end, gains nothing from being bytes."""
         ranges = placement.ranges
-        computing = {id(node) for node in placement.weighted} | self._claimed
+        computing = {id(node) for node in (*placement.weighted, *placement.pairs)} | self._claimed
         for node in reversed(self._graph.nodes):
-            if node.op not in _PASSIVE or node.output not in ranges:
+            if node.output not in ranges:
+                continue
+            if node.op not in _PASSIVE and node.output not in self._tables:
                 continue
             readers = self._readers.get(node.output, [])
             if not any(id(r) in computing or set(r.outputs) & set(ranges) for r in readers):

@@ -18,6 +18,7 @@ from octavo.graph.load import ModelLike, load_graph
 from octavo.graph.passes import simplify
 from octavo.graph.save import save_graph
 from octavo.graph.shapes import resolve
+from octavo.quantization import QuantParams
 from octavo.quantize.placement import WEIGHTED, Placement, place
 from octavo.quantize.writer import write_qdq
 
@@ -41,7 +42,8 @@ def quantize_model(
     - weights: int8, symmetric in [-127, 127], per output channel;
     - biases: int32 at activation scale x weight scale;
     - activations: one scale and zero point per tensor; quantized are the inputs of Conv, Gemm and
-      MatMul, and results only after the clamp or addition that runs in the same step.
+      MatMul, and results only after the clamp or addition that runs in the same step; the second
+      input of a MatMul of two computed tensors symmetrically, a Softmax in steps of 1/256.
 
     Parameters
     ----------
@@ -106,13 +108,18 @@ def quantize_model(
             f"the model has nothing to quantize: no {', '.join(WEIGHTED)} with constant weights"
         )
     observers = collect(graph, _origins(placement), calibration_data, method, progress)
-    params = {name: observer.compute(dtype) for name, observer in observers.items()}
+    params = {
+        name: observer.compute(dtype, symmetric=name in placement.centered)
+        for name, observer in observers.items()
+    }
+    for name in placement.fractions:  # exp(x) / sum of exp(x)
+        params[name] = QuantParams(1 / 256, 0 if dtype == "uint8" else -128, dtype)
     write_qdq(graph, placement, params, per_channel)
     return save_graph(graph, _core.build_info()["version"])
 
 
 def _origins(placement: Placement) -> list[str]:
-    return sorted(set(placement.ranges.values()))
+    return sorted(set(placement.ranges.values()) - placement.fractions)
 
 
 def _check_float(graph: Graph) -> None:

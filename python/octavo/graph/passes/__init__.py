@@ -6,20 +6,23 @@ from octavo.graph.ir import Graph
 from octavo.graph.passes.batch_norm import fold_batch_norm
 from octavo.graph.passes.constants import dequantize_parameters, fold_constants
 from octavo.graph.passes.identity import remove_identities
+from octavo.graph.passes.layer_norm import fuse_layer_norm
 
 __all__ = [
     "dequantize_parameters",
     "fold_batch_norm",
     "fold_constants",
+    "fuse_layer_norm",
     "remove_identities",
     "simplify",
 ]
 
 
 def simplify(graph: Graph, keep: tuple[str, ...] = ()) -> None:
-    """Fold constants and BatchNorm, remove what does nothing. Tensors in `keep` survive."""
+    """Fold constants and BatchNorm, fuse LayerNorm, remove what does nothing; `keep` survives."""
     fold_constants(graph)
     dequantize_parameters(graph)
     remove_identities(graph, keep)
     fold_batch_norm(graph, keep)
+    fuse_layer_norm(graph, keep)
     graph.remove_unused(keep)

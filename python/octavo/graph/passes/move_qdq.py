@@ -11,7 +11,7 @@ from octavo.graph.ir import ByteParams, Graph, Node
 from octavo.graph.qdq import byte_params
 from octavo.graph.shape_rules import Shape
 
-_MOVING = ("Concat", "Flatten", "MaxPool", "Reshape", "Slice", "Squeeze", "Unsqueeze")
+_MOVING = ("Concat", "Flatten", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def move_qdq(graph: Graph, shapes: dict[str, Shape], keep: frozenset[str]) -> None:
