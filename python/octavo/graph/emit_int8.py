@@ -71,7 +71,7 @@ def linear(low: Lowering, node: Node) -> None:
     key = (step_name(node), node.outputs[0])
     if key not in low.packed:
         low.packed[key] = _core.Linear(
-            weight.values,
+            np.ascontiguousarray(weight.values),
             bias=node.attrs["bias"],
             multiplier=_multiplier(node, weight),
             weight_zero_point=weight.zero_point,

@@ -122,7 +122,7 @@ def _linear(matcher: Matcher, node: Node, chain: Chain, residual: str = "") -> F
     if values.shape[1] > MAX_K:
         return None
     scale = (weight.scale.astype(np.float64) * alpha).astype(np.float32)
-    weight = QuantWeight(np.ascontiguousarray(values), scale, weight.zero_point)
+    weight = QuantWeight(values, scale, weight.zero_point)
     return _weighted(matcher, node, chain, residual, (source, weight), {})
 
 
