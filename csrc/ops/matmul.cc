@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kMacsPerThread = size_t{1} << 20;  // a few microseconds of work
 
-size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
+size_t blocks_of(size_t total, size_t block) { return (total + block - 1) / block; }
 
 void check_operand(const char* name, const MatrixStrides& strides, size_t heads, size_t rows,
                    size_t cols, size_t elements) {
@@ -41,8 +41,8 @@ struct Tasks {
 
 Tasks plan(const Context& context, const MatMulShape& shape, size_t products, size_t mr) {
   const size_t macs = checked_product("matmul", {products, shape.m, shape.n, shape.k});
-  Tasks tasks = {useful_threads(context, macs, kMacsPerThread), 1, ceil_div(shape.m, mr)};
-  tasks.chunks = std::clamp<size_t>(ceil_div(tasks.threads, products), 1, tasks.tiles);
+  Tasks tasks = {useful_threads(context, macs, kMacsPerThread), 1, blocks_of(shape.m, mr)};
+  tasks.chunks = std::clamp<size_t>(blocks_of(tasks.threads, products), 1, tasks.tiles);
   return tasks;
 }
 
@@ -106,7 +106,7 @@ void matmul(const Context& context, const MatMulShape& shape, const MatMulQuant&
   const KernelTable& kernels = context.kernels();
   const PanelGeometry geometry = kernels.gemm_geometry;
   const size_t segments = matmul_segments(quant.b_zero_point);
-  const size_t panels = ceil_div(shape.n, geometry.nr);
+  const size_t panels = blocks_of(shape.n, geometry.nr);
   const size_t stride = panel_stride_bytes(geometry.nr, segments, shape.k);
   const size_t bytes = checked_product("b", {panels, stride});
   const Requant requant = to_requant(quant.range);
@@ -144,7 +144,7 @@ void matmul_f32(const Context& context, const MatMulShape& shape, size_t batch,
   check_data(shape, batch, data);
   const KernelTable& kernels = context.kernels();
   const size_t nr = kernels.gemm_f32_nr;
-  const size_t panels = ceil_div(shape.n, nr);
+  const size_t panels = blocks_of(shape.n, nr);
   const size_t stride =
       round_up((1 + shape.k) * nr * sizeof(float), kPanelAlignment) / sizeof(float);
   const size_t count = checked_product("b", {panels, stride, sizeof(float)}) / sizeof(float);

@@ -19,7 +19,6 @@ ModelLike: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
 
 MIN_OPSET = 11  # since then Clip, Pad and Slice take their bounds as inputs
 MAX_FILE_BYTES = 2**31 - 1  # protobuf's own limit
-_CHECKED_BYTES = 4096  # of a constant the ONNX checker sees
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
 
@@ -41,7 +40,7 @@ def load_graph(model: ModelLike) -> Graph:
     proto, folder = _parse(model)
     opset = _opset(proto)
     try:
-        onnx.checker.check_model(_without_weights(proto))
+        onnx.checker.check_model(_without_external_data(proto) if folder else proto)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise InvalidModelError(f"model fails the ONNX checker: {_first_line(error)}") from error
     source = proto.graph
@@ -109,32 +108,22 @@ def _opset(proto: ModelProto) -> int:
     return int(version)
 
 
-def _without_weights(proto: ModelProto) -> ModelProto:
-    """A copy for the checker, which would copy weights twice and opens other files.
-
-    Large constants, and those in other files, become inputs of the same name and type;
-    `to_array` checks their content.
-    """
-    source, copy = proto.graph, ModelProto(ir_version=proto.ir_version)
-    copy.opset_import.extend(proto.opset_import)
-    copy.functions.extend(proto.functions)
-    graph = copy.graph
-    graph.name = source.name
-    graph.node.extend(source.node)
-    graph.input.extend(source.input)
-    graph.output.extend(source.output)
-    graph.value_info.extend(source.value_info)
-    graph.sparse_initializer.extend(source.sparse_initializer)
-    declared = {info.name for info in source.input}
-    for tensor in source.initializer:
-        external = tensor.data_location == onnx.TensorProto.EXTERNAL
-        if not external and len(tensor.raw_data) <= _CHECKED_BYTES:
-            graph.initializer.add().CopyFrom(tensor)
-        elif tensor.name not in declared:
-            info = graph.input.add(name=tensor.name)
+def _without_external_data(proto: ModelProto) -> ModelProto:
+    """Return a copy the checker accepts without opening other files; `to_array` checks those."""
+    if not any(t.data_location == onnx.TensorProto.EXTERNAL for t in proto.graph.initializer):
+        return proto
+    copy = ModelProto()
+    copy.CopyFrom(proto)
+    for tensor in copy.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            # As an input of the same name and type it is still declared.
+            info = copy.graph.input.add(name=tensor.name)
             info.type.tensor_type.elem_type = tensor.data_type
             for extent in tensor.dims:
                 info.type.tensor_type.shape.dim.add(dim_value=extent)
+    internal = [t for t in copy.graph.initializer if t.data_location != onnx.TensorProto.EXTERNAL]
+    del copy.graph.initializer[:]
+    copy.graph.initializer.extend(internal)
     return copy
 
 

@@ -141,8 +141,8 @@ def quant_bias(
 
 def cannot_wrap(weight: NDArray[np.int8], zero: Array | None, bias: NDArray[np.int32]) -> bool:
     """Whether no input can make bias + sum of products exceed int32; weight is (n, ...)."""
-    rows = weight.reshape(len(weight), -1).astype(np.int16)
+    rows = weight.reshape(len(weight), -1).astype(np.int64)
     if zero is not None:
-        rows -= zero.reshape(-1, 1).astype(np.int16)
-    largest = 255 * np.abs(rows).sum(axis=1, dtype=np.int64) + np.abs(bias.astype(np.int64))
+        rows = rows - zero.reshape(-1, 1)
+    largest = 255 * np.abs(rows).sum(axis=1) + np.abs(bias.astype(np.int64))
     return bool(np.all(largest <= np.iinfo(np.int32).max))
