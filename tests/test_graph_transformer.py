@@ -257,3 +257,26 @@ def test_squeeze_and_excite_runs_on_bytes(rng: np.random.Generator) -> None:
     (real,), (theirs,) = both(model, input=samples)
     np.testing.assert_allclose(real, theirs, atol=1e-4)
     assert np.abs(ours - real).max() < 0.05 * np.abs(real).max()
+
+
+@pytest.mark.parametrize("op", ["Add", "Mul", "Sub"])
+def test_broadcast_of_bytes_runs_in_float(op: str, rng: np.random.Generator) -> None:
+    b = Builder(["N", 4, 6, 6])
+    x = b.qdq("input", 0.02, 128)
+    row = b.qdq(b.node("ReduceMean", x, axes=[2]), 0.02, 128)
+    model = b.model(b.quantize(b.node(op, x, row), 0.03, 100), dtypes=["uint8"])
+    (ours,), (theirs,) = both(model, input=rng.standard_normal((2, 4, 6, 6)).astype(np.float32))
+    assert step_distance(ours, theirs) <= 1
+
+
+def test_add_of_a_broadcast_tensor_behind_a_convolution(rng: np.random.Generator) -> None:
+    b = Builder(["N", 4, 6, 6])
+    w = b.constant(rng.standard_normal((4, 4, 1, 1)).astype(np.float32))
+    y = b.node("Conv", "input", w)
+    y = b.node("Relu", b.node("Add", y, b.node("GlobalAveragePool", "input")))
+    model = b.model(b.node("Conv", y, w))
+    samples = rng.standard_normal((4, 4, 6, 6)).astype(np.float32)
+    (ours,) = octavo.Session(octavo.quantize_model(model, samples)).run(None, {"input": samples})
+    (real,), (theirs,) = both(model, input=samples)
+    np.testing.assert_allclose(real, theirs, atol=1e-4)
+    assert np.abs(ours - real).max() < 0.05 * np.abs(real).max()

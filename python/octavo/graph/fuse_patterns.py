@@ -172,6 +172,9 @@ def bias_vector(value: StaticQuant | Array, n: int) -> tuple[int, ...] | None:
 def _add(matcher: Matcher, node: Node, chain: Chain) -> Fused:
     names = [node.input(0), node.input(1)]
     sources = [matcher.bytes_of(name) for name in names]
+    shapes = [matcher.shapes.get(name) for name in names]
+    if None not in shapes and shapes[0] != shapes[1]:
+        return None  # broadcast
     if sources[0] is not None and sources[1] is not None:
         return byte_node("QAdd", "Add", chain, [sources[0], sources[1]])
     for index in (0, 1):
