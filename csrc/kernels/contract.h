@@ -41,15 +41,37 @@ using GemmS32Fn = void(const GemmTile& tile, int32_t* c, size_t ldc);
 using GemmU8Fn = void(const GemmTile& tile, const Requant& requant, const Residual& residual,
                       uint8_t* c, size_t ldc);
 
-// ---- Depthwise: c[p][ch] = bias[ch] + sum_t a[p][t][ch] * w[t][ch] ------------------------------
-struct DepthwiseTile {
-  const uint8_t* const* a;  // [pixels][taps] pointers to `channels` readable bytes each
-  size_t pixels;            // >= 1 output pixels
-  size_t taps;              // >= 1
-  size_t channels;          // >= 1
-  const uint8_t* panels;    // ceil(channels / nr) packed panels, k = taps, see pack/layout.h
+// ---- Depthwise ----------------------------------------------------------------------------------
+//
+//   c[r * row_pixels + p][ch] = bias[ch] + sum_x sum_y a(r, y, column)[ch] * w[x][y][ch]
+//   with column = first + p * stride + x * dilation, int32 wrap-around
+//
+// over a block of neighbouring output pixels, so that a kernel may use a column for all taps that
+// see it. a(r, y, i) is rows[r * kernel_h + y].x + i * step for 0 <= i < width, and a pixel whose
+// every channel is `padding` elsewhere.
+struct DepthwiseRow {
+  const uint8_t* x;  // first pixel of an input row
+  size_t step;       // elements between its pixels; 0: one pixel, seen at every column
 };
 
+struct DepthwiseTile {
+  const DepthwiseRow* rows;  // [out_rows][kernel_h]
+  size_t out_rows;           // >= 1
+  size_t pixels;             // >= 1 output pixels of a row
+  size_t row_pixels;         // from one output row to the next
+  size_t width;              // input columns that exist
+  ptrdiff_t first;           // input column of the first pixel's first tap
+  size_t stride;             // input columns between neighbouring output pixels
+  size_t dilation;           // input columns between neighbouring taps
+  size_t kernel_h;
+  size_t kernel_w;
+  size_t channels;  // >= 1
+  uint8_t padding;
+  const uint8_t* panels;  // ceil(channels / nr) packed panels of kernel_w segments, each of
+                          // kernel_h weights, see pack/layout.h
+};
+
+// Writes c[(r * row_pixels + p) * ldc + ch].
 using DepthwiseS32Fn = void(const DepthwiseTile& tile, int32_t* c, size_t ldc);
 using DepthwiseU8Fn = void(const DepthwiseTile& tile, const Requant& requant, uint8_t* c,
                            size_t ldc);
@@ -70,10 +92,10 @@ struct GemmF32Tile {
 };
 using GemmF32Fn = void(const GemmF32Tile& tile, float* c, size_t ldc);
 
-// As DepthwiseTile, in float, same order and clamp.
+// acc[p][ch] = bias[ch], then fma(a[p][t][ch], w[t][ch], acc) over taps in order, then the clamp.
 // weights: float bias[channels] | float w[taps][channels].
 struct DepthwiseF32Tile {
-  const float* const* a;  // [pixels][taps]
+  const float* const* a;  // [pixels][taps] pointers to `channels` readable floats each
   size_t pixels;
   size_t taps;
   size_t channels;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "ops/checks.h"
+#include "ops/conv_depthwise.h"
 #include "ops/conv_run.h"
 #include "ops/conv_weights.h"
 
@@ -27,8 +28,11 @@ std::vector<PackedMatrix> pack(const Backend& backend, const Conv2dParams& param
                      .a_zero_point = params.a_zero_point};
   std::vector<PackedMatrix> packed;
   if (path == ConvPath::depthwise) {
+    // Segments are kernel columns: that is the order in which a kernel meets them.
     const auto taps = static_cast<ptrdiff_t>(shape.taps());
-    const WeightView view = {params.weight, shape.out_channels, 1, shape.taps(), taps, taps, 1};
+    const auto width = static_cast<ptrdiff_t>(shape.kernel_w);
+    const WeightView view = {
+        params.weight, shape.out_channels, shape.kernel_w, shape.kernel_h, taps, 1, width};
     packed.push_back(pack_depthwise_weights(backend.table->depthwise_geometry, view, fold));
     return packed;
   }
@@ -83,7 +87,7 @@ void run_depthwise_tile(const KernelTable& kernels, const DepthwiseTile& tile, s
   kernels.depthwise_s32.run(tile, target.c + pixel * target.ldc, target.ldc);
 }
 
-void run_depthwise_tile(const KernelTable& kernels, const DepthwiseTile& tile, size_t pixel,
+void run_depthwise_tile(const KernelTable& kernels, DepthwiseTile tile, size_t pixel,
                         const float* multiplier, const U8Target& target) {
   uint8_t* c = target.c + pixel * target.ldc;
   if (target.residual.rows == nullptr) {
@@ -91,31 +95,25 @@ void run_depthwise_tile(const KernelTable& kernels, const DepthwiseTile& tile, s
     return;
   }
   int32_t* acc = scratch<int32_t>(Scratch::accumulators, tile.pixels * tile.channels);
-  kernels.depthwise_s32.run(tile, acc, tile.channels);
   Residual residual = target.residual;
   residual.rows += pixel * residual.ld;
-  kernels.requantize_s32.run(acc, tile.channels, tile.pixels, tile.channels, multiplier,
-                             target.requant, residual, c, target.ldc);
+  const size_t out_rows = tile.out_rows;
+  tile.out_rows = 1;
+  for (size_t r = 0; r < out_rows; ++r, tile.rows += tile.kernel_h) {
+    kernels.depthwise_s32.run(tile, acc, tile.channels);
+    kernels.requantize_s32.run(acc, tile.channels, tile.pixels, tile.channels, multiplier,
+                               target.requant, residual, c, target.ldc);
+    residual.rows += tile.row_pixels * residual.ld;
+    c += tile.row_pixels * target.ldc;
+  }
 }
 
 template <class Target>
 void run_depthwise(const Context& context, const ConvShape& shape, const ConvInput<uint8_t>& input,
                    const PackedMatrix& packed, const float* multiplier, const Target& target) {
-  const TapRows<uint8_t> rows(shape, input.in, input.out, input.x, input.padding_row,
-                              packed.repeats());
-  const size_t taps = packed.segment_k();  // repeats included
-  const KernelTable& kernels = context.kernels();
-  run_pixel_tiles(
-      context, input.pixels(), taps * shape.in_channels, [&](size_t pixel, size_t pixels) {
-        const uint8_t** a = scratch<const uint8_t*>(Scratch::row_pointers, pixels * taps);
-        rows.fill_by_pixel(pixel, pixels, a);
-        const DepthwiseTile tile = {.a = a,
-                                    .pixels = pixels,
-                                    .taps = taps,
-                                    .channels = shape.in_channels,
-                                    .panels = packed.panel(0)};
-        run_depthwise_tile(kernels, tile, pixel, multiplier, target);
-      });
+  run_depthwise_blocks(context, shape, input, packed, [&](const DepthwiseTile& tile, size_t pixel) {
+    run_depthwise_tile(context.kernels(), tile, pixel, multiplier, target);
+  });
 }
 
 }  // namespace

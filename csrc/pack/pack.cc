@@ -181,10 +181,6 @@ PackedMatrix pack_weights(const PanelGeometry& geometry, const WeightView& weigh
 
 PackedMatrix pack_depthwise_weights(const PanelGeometry& geometry, const WeightView& weights,
                                     const PackParams& params) {
-  if (weights.segments != 1) {
-    refuse("weights: segments is " + std::to_string(weights.segments) +
-           ", expected 1 for a depthwise kernel");
-  }
   return PanelWriter(geometry, weights, params, RepeatAlong::k).write();
 }
 

@@ -58,7 +58,7 @@ class PackedMatrix {
   size_t segment_k() const { return segment_k_; }
   // Weights with zero points may need more than 8 bits: w - zero_point is then stored as a sum of
   // `repeats` s8 weights, and the kernel sees every row pointer that many times (the whole pointer
-  // list of a tile, or of a depthwise pixel, is written `repeats` times in a row).
+  // list of a tile, or of a depthwise output row, is written `repeats` times in a row).
   size_t repeats() const { return repeats_; }
   bool has_multiplier() const { return has_multiplier_; }
   PanelGeometry geometry() const { return geometry_; }
@@ -96,8 +96,9 @@ class PackedMatrix {
 PackedMatrix pack_weights(const PanelGeometry& geometry, const WeightView& weights,
                           const PackParams& params);
 
-// Packs for depthwise kernels: view.n = channels, view.segments = 1, view.segment_k = taps. The
-// result has one segment of taps * repeats() weights. Same folding and errors as pack_weights.
+// Packs for depthwise kernels: view.n = channels, view.segments = kernel columns, view.segment_k =
+// kernel rows. A segment of the result has segment_k * repeats() weights. Same folding and errors as
+// pack_weights.
 PackedMatrix pack_depthwise_weights(const PanelGeometry& geometry, const WeightView& weights,
                                     const PackParams& params);
 

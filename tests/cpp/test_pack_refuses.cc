@@ -44,7 +44,7 @@ TEST(PackRefuses, BadShapes) {
   expect_refused(pack({w.data(), 1, 2, kHuge, 0, 0, 0}), "weights");  // the product wraps to 4
   expect_refused([&] { pack_weights({4, 3}, dense(w, 1, 1, 4), {}); }, "geometry");
   expect_refused([&] { pack_weights({0, 0}, dense(w, 1, 1, 4), {}); }, "geometry");
-  expect_refused([&] { pack_depthwise_weights({4, 4}, dense(w, 4, 2, 4), {}); }, "weights");
+  expect_refused([&] { pack_depthwise_weights({4, 4}, dense(w, 4, 0, 4), {}); }, "weights");
 }
 
 TEST(PackRefuses, SumsThatCouldOverflow) {
