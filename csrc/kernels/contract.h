@@ -109,7 +109,7 @@ using DepthwiseF32Fn = void(const DepthwiseF32Tile& tile, float* c, size_t ldc);
 
 template <class Fn>
 struct Kernel {
-  const char* name;  // by the grammar in kernels/README.md, e.g. gemm_u8s8_u8_6x64x4_avx512vnni
+  const char* name;  // by the grammar in kernels/README.md, e.g. gemm_u8s8_u8_24x64x4_avx512vnni
   Fn* run;
 };
 

@@ -70,6 +70,34 @@ OCTAVO_INLINE __m512i narrow_u8x64(__m512 v0, __m512 v1, __m512 v2, __m512 v3,
   return _mm512_permutexvar_epi32(in_order, bytes);
 }
 
+// Sums, which are never NaN, are narrowed with the lower clamp last, where one vpmaxub does for 64
+// lanes. Saturation on the way brings whatever is below the bound to 0 at most, also a float below
+// every int32, which is converted to the smallest. (One above every int32 is converted to the
+// smallest too: the upper clamp stays in float.)
+struct SumRequant {
+  __m512 hi;
+  __m512i zero_point_s16;
+  __m512i low_u8;
+};
+
+OCTAVO_INLINE SumRequant broadcast_sum_requant(const Requant& requant) {
+  return {_mm512_set1_ps(requant.hi), _mm512_set1_epi16((short)requant.zero_point),
+          _mm512_set1_epi8((char)((int)requant.lo + requant.zero_point))};
+}
+
+OCTAVO_INLINE __m512i limited_s32(__m512 v, const SumRequant& requant) {
+  return _mm512_cvtps_epi32(_mm512_min_ps(v, requant.hi));
+}
+
+OCTAVO_INLINE __m512i narrow_sums_u8x64(__m512i q0, __m512i q1, __m512i q2, __m512i q3,
+                                        const SumRequant& requant) {
+  const __m512i in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i q01 = _mm512_add_epi16(_mm512_packs_epi32(q0, q1), requant.zero_point_s16);
+  const __m512i q23 = _mm512_add_epi16(_mm512_packs_epi32(q2, q3), requant.zero_point_s16);
+  const __m512i bytes = _mm512_max_epu8(_mm512_packus_epi16(q01, q23), requant.low_u8);
+  return _mm512_permutexvar_epi32(in_order, bytes);
+}
+
 // min(max(v, lo), hi) of a float output. Here v is the second operand and NaN stays NaN: a float
 // layer must not turn an invalid result into a plausible one.
 OCTAVO_INLINE __m512 clamp_f32(__m512 v, __m512 lo, __m512 hi) {

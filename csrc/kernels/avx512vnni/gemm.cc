@@ -1,4 +1,5 @@
-// GEMM for AVX-512 VNNI: a register tile of up to 6 rows x 64 columns.
+// GEMM for AVX-512 VNNI: up to 24 rows x 64 columns, in register tiles of at most 6 rows x 64 columns
+// or 12 rows x 32 (a narrow panel alone would not hide the latency of its few chains).
 //
 //   c[i][j] = bias[j] + sum_s sum_k a[s][i][k] * b[s][k][j]      u8 x s8 -> int32, wrap-around
 //
@@ -24,12 +25,12 @@
 #include "pack/layout.h"
 
 // Loops over rows and vectors must be gone before GCC decides what lives in registers.
-#define OCTAVO_UNROLL _Pragma("GCC unroll 8")
+#define OCTAVO_UNROLL _Pragma("GCC unroll 16")
 
 namespace octavo {
 namespace {
 
-enum { kLanes = 16, kMr = kGemmMrAvx512Vnni, kVectors = 4 };
+enum { kLanes = 16, kVectors = 4 };
 
 OCTAVO_INLINE void dot(__m512i& acc, __m512i a_u8, __m512i b_s8) {
   __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(a_u8), "v"(b_s8));
@@ -49,8 +50,9 @@ OCTAVO_INLINE __m512i broadcast_tail(const uint8_t* a, size_t count) {
   return _mm512_set1_epi32((int32_t)dword);
 }
 
+// Sums of rows first .. first + Rows - 1 of the tile.
 template <int Rows, int Vectors>
-OCTAVO_INLINE void accumulate(const GemmTile& tile, __m512i (&acc)[Rows][Vectors]) {
+OCTAVO_INLINE void accumulate(const GemmTile& tile, size_t first, __m512i (&acc)[Rows][Vectors]) {
   enum { kStepBytes = Vectors * kLanes * kKr };
   const int32_t* bias = panel_bias(tile.panel);
   OCTAVO_UNROLL for (int j = 0; j < Vectors; ++j) {
@@ -61,9 +63,9 @@ OCTAVO_INLINE void accumulate(const GemmTile& tile, __m512i (&acc)[Rows][Vectors
   const int8_t* b = panel_weights(tile.panel, Vectors * kLanes);
   const size_t tail_k = tile.segment_k % kKr;
   const ptrdiff_t full_k = (ptrdiff_t)(tile.segment_k - tail_k);
-  const uint8_t* const* rows = tile.a;
-  const uint8_t* const* const rows_end = rows + tile.segments * Rows;
-  for (; rows != rows_end; rows += Rows) {
+  const uint8_t* const* rows = tile.a + first;
+  const uint8_t* const* const rows_end = rows + tile.segments * tile.rows;
+  for (; rows != rows_end; rows += tile.rows) {
     const uint8_t* a_end[Rows];
     OCTAVO_UNROLL for (int i = 0; i < Rows; ++i) a_end[i] = rows[i] + full_k;
 
@@ -94,75 +96,163 @@ OCTAVO_INLINE __mmask16 lane_mask(size_t cols, int j) {
   return first_lanes(cols - (size_t)j * kLanes);
 }
 
-template <int Rows, int Vectors>
-void tile_s32(const GemmTile& tile, int32_t* c, size_t ldc) {
-  __m512i acc[Rows][Vectors];
-  accumulate<Rows, Vectors>(tile, acc);
-  OCTAVO_UNROLL for (int i = 0; i < Rows; ++i) {
-    OCTAVO_UNROLL for (int j = 0; j < Vectors; ++j) {
-      _mm512_mask_storeu_epi32(c + (size_t)i * ldc + j * kLanes, lane_mask(tile.cols, j),
-                               acc[i][j]);
-    }
-  }
-}
+struct S32Output {
+  int32_t* c;
+  size_t ldc;
 
-template <int Rows, int Vectors, bool HasResidual>
-OCTAVO_INLINE void store_u8(const __m512i (&acc)[Rows][Vectors], const GemmTile& tile,
-                            const Requant& requant, const Residual& residual, uint8_t* c,
-                            size_t ldc) {
-  const float* multiplier =
-      panel_multiplier(tile.panel, Vectors * kLanes, tile.segments, tile.segment_k);
-  const RequantVectors rq = broadcast_requant(requant);
-  const ResidualVectors rs = broadcast_residual(residual);
-  const __mmask64 exists = ~(__mmask64)0 >> (kVectors * kLanes - tile.cols);
-
-  OCTAVO_UNROLL for (int i = 0; i < Rows; ++i) {
-    __m512 v[kVectors];
-    OCTAVO_UNROLL for (int j = 0; j < kVectors; ++j) {
-      if (j >= Vectors) {
-        v[j] = _mm512_setzero_ps();
-        continue;
-      }
-      const __m512 m = _mm512_load_ps(multiplier + j * kLanes);
-      v[j] = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[i][j]), m);
-      if (HasResidual) {
-        const uint8_t* row = residual.rows + (size_t)i * residual.ld + j * kLanes;
-        v[j] = add_residual(v[j], _mm_maskz_loadu_epi8(lane_mask(tile.cols, j), row), rs);
+  template <int Rows, int Vectors>
+  OCTAVO_INLINE_MEMBER void store(const __m512i (&acc)[Rows][Vectors], const GemmTile& tile,
+                                  size_t first) const {
+    OCTAVO_UNROLL for (int i = 0; i < Rows; ++i) {
+      int32_t* row = c + (first + (size_t)i) * ldc;
+      OCTAVO_UNROLL for (int j = 0; j < Vectors; ++j) {
+        _mm512_mask_storeu_epi32(row + j * kLanes, lane_mask(tile.cols, j), acc[i][j]);
       }
     }
-    _mm512_mask_storeu_epi8(c + (size_t)i * ldc, exists, narrow_u8x64(v[0], v[1], v[2], v[3], rq));
   }
-}
+};
 
-template <int Rows, int Vectors>
-void tile_u8(const GemmTile& tile, const Requant& requant, const Residual& residual, uint8_t* c,
-             size_t ldc) {
+// Four vectors become 64 bytes at once, which is one row of a full panel, two rows of 32 columns,
+// or four of 16: narrowing costs the same per byte for every width.
+template <bool HasResidual>
+struct U8Output {
+  uint8_t* c;
+  size_t ldc;
+  SumRequant requant;
+  ResidualVectors residual;
+  const uint8_t* residual_rows;
+  size_t residual_ld;
+
+  U8Output(uint8_t* to, size_t ld, const Requant& rq, const Residual& rs)
+      : c(to),
+        ldc(ld),
+        requant(broadcast_sum_requant(rq)),
+        residual(broadcast_residual(rs)),
+        residual_rows(rs.rows),
+        residual_ld(rs.ld) {}
+
+  template <int Rows, int Vectors>
+  OCTAVO_INLINE_MEMBER void store(const __m512i (&acc)[Rows][Vectors], const GemmTile& tile,
+                                  size_t first) const {
+    enum { kStep = Vectors == 1 ? 4 : Vectors == 2 ? 2 : 1 };
+    const float* multiplier =
+        panel_multiplier(tile.panel, Vectors * kLanes, tile.segments, tile.segment_k);
+    OCTAVO_UNROLL for (int i = 0; i < Rows; i += kStep) {
+      __m512i q[kVectors];
+      OCTAVO_UNROLL for (int part = 0; part < kVectors; ++part) {
+        const int row = i + part / Vectors;
+        const int j = part % Vectors;
+        if (row >= Rows || row >= i + kStep) {
+          q[part] = _mm512_setzero_si512();
+          continue;
+        }
+        __m512 v =
+            _mm512_mul_ps(_mm512_cvtepi32_ps(acc[row][j]), _mm512_load_ps(multiplier + j * kLanes));
+        if (HasResidual) {
+          const uint8_t* r = residual_rows + (first + (size_t)row) * residual_ld + j * kLanes;
+          v = add_residual(v, load_lanes(r, tile.cols, j), residual);
+        }
+        q[part] = limited_s32(v, requant);
+      }
+      const __m512i bytes = narrow_sums_u8x64(q[0], q[1], q[2], q[3], requant);
+      const int rows = Rows - i < kStep ? Rows - i : kStep;
+      store_rows<Vectors>(bytes, rows, c + (first + (size_t)i) * ldc, tile.cols);
+    }
+  }
+
+ private:
+  OCTAVO_INLINE_MEMBER static __m128i load_lanes(const uint8_t* x, size_t cols, int j) {
+    if (cols >= (size_t)(j + 1) * kLanes) return _mm_loadu_si128((const __m128i*)x);
+    return _mm_maskz_loadu_epi8(lane_mask(cols, j), x);
+  }
+
+  // `rows` groups of Vectors * 16 bytes, `cols` of which exist.
+  template <int Vectors>
+  OCTAVO_INLINE_MEMBER void store_rows(__m512i bytes, int rows, uint8_t* to, size_t cols) const {
+    const bool full = cols == Vectors * kLanes;
+    if constexpr (Vectors > 2) {
+      if (full && Vectors == 4) {
+        _mm512_storeu_si512(to, bytes);
+      } else {
+        _mm512_mask_storeu_epi8(to, ~(__mmask64)0 >> (kVectors * kLanes - cols), bytes);
+      }
+    } else if constexpr (Vectors == 2) {
+      const __mmask32 mask = ~(__mmask32)0 >> (2 * kLanes - cols);
+      const __m256i half[2] = {_mm512_castsi512_si256(bytes), _mm512_extracti64x4_epi64(bytes, 1)};
+      OCTAVO_UNROLL for (int i = 0; i < rows; ++i, to += ldc) {
+        if (full) {
+          _mm256_storeu_si256((__m256i*)to, half[i]);
+        } else {
+          _mm256_mask_storeu_epi8(to, mask, half[i]);
+        }
+      }
+    } else {
+      const __mmask16 mask = lane_mask(cols, 0);
+      const __m128i quarter[4] = {
+          _mm512_castsi512_si128(bytes), _mm512_extracti32x4_epi32(bytes, 1),
+          _mm512_extracti32x4_epi32(bytes, 2), _mm512_extracti32x4_epi32(bytes, 3)};
+      OCTAVO_UNROLL for (int i = 0; i < rows; ++i, to += ldc) {
+        if (full) {
+          _mm_storeu_si128((__m128i*)to, quarter[i]);
+        } else {
+          _mm_mask_storeu_epi8(to, mask, quarter[i]);
+        }
+      }
+    }
+  }
+};
+
+template <int Rows, int Vectors, class Output>
+void register_tile(const GemmTile& tile, size_t first, const Output& output) {
   __m512i acc[Rows][Vectors];
-  accumulate<Rows, Vectors>(tile, acc);
-  if (residual.rows == nullptr) {
-    store_u8<Rows, Vectors, false>(acc, tile, requant, residual, c, ldc);
-  } else {
-    store_u8<Rows, Vectors, true>(acc, tile, requant, residual, c, ldc);
+  accumulate<Rows, Vectors>(tile, first, acc);
+  output.template store<Rows, Vectors>(acc, tile, first);
+}
+
+// Register tiles of at most kMost rows, as equal as possible: 7 rows are 4 + 3, not 6 + 1.
+template <class Output, int Vectors>
+OCTAVO_INLINE void run_rows(const GemmTile& tile, const Output& output) {
+  enum { kMost = Vectors > 2 ? 6 : 12 };
+  using Run = void(const GemmTile&, size_t, const Output&);
+  static Run* const kRuns[12] = {register_tile<1, Vectors>,           register_tile<2, Vectors>,
+                                 register_tile<3, Vectors>,           register_tile<4, Vectors>,
+                                 register_tile<5, Vectors>,           register_tile<6, Vectors>,
+                                 register_tile < kMost == 6 ? 6 : 7,  Vectors >,
+                                 register_tile < kMost == 6 ? 6 : 8,  Vectors >,
+                                 register_tile < kMost == 6 ? 6 : 9,  Vectors >,
+                                 register_tile < kMost == 6 ? 6 : 10, Vectors >,
+                                 register_tile < kMost == 6 ? 6 : 11, Vectors >,
+                                 register_tile < kMost == 6 ? 6 : 12, Vectors > };
+  const uint32_t rows = (uint32_t)tile.rows;
+  uint32_t tiles = (rows + kMost - 1) / kMost;
+  for (uint32_t first = 0; first < rows; --tiles) {
+    const uint32_t count = (rows - first + tiles - 1) / tiles;
+    kRuns[count - 1](tile, first, output);
+    first += count;
   }
 }
 
-#define OCTAVO_ROW_TILES(tile, rows) {tile<rows, 1>, tile<rows, 2>, tile<rows, 3>, tile<rows, 4>}
-#define OCTAVO_TILES(tile)                                                          \
-  {OCTAVO_ROW_TILES(tile, 1), OCTAVO_ROW_TILES(tile, 2), OCTAVO_ROW_TILES(tile, 3), \
-   OCTAVO_ROW_TILES(tile, 4), OCTAVO_ROW_TILES(tile, 5), OCTAVO_ROW_TILES(tile, 6)}
-
-GemmS32Fn* const kTilesS32[kMr][kVectors] = OCTAVO_TILES(tile_s32);
-GemmU8Fn* const kTilesU8[kMr][kVectors] = OCTAVO_TILES(tile_u8);
+template <class Output>
+OCTAVO_INLINE void run_tile(const GemmTile& tile, const Output& output) {
+  if (tile.cols > 48) return run_rows<Output, 4>(tile, output);
+  if (tile.cols > 32) return run_rows<Output, 3>(tile, output);
+  if (tile.cols > 16) return run_rows<Output, 2>(tile, output);
+  run_rows<Output, 1>(tile, output);
+}
 
 }  // namespace
 
-void gemm_u8s8_s32_6x64x4_avx512vnni(const GemmTile& tile, int32_t* c, size_t ldc) {
-  kTilesS32[tile.rows - 1][(tile.cols - 1) / kLanes](tile, c, ldc);
+void gemm_u8s8_s32_24x64x4_avx512vnni(const GemmTile& tile, int32_t* c, size_t ldc) {
+  run_tile(tile, S32Output{c, ldc});
 }
 
-void gemm_u8s8_u8_6x64x4_avx512vnni(const GemmTile& tile, const Requant& requant,
-                                    const Residual& residual, uint8_t* c, size_t ldc) {
-  kTilesU8[tile.rows - 1][(tile.cols - 1) / kLanes](tile, requant, residual, c, ldc);
+void gemm_u8s8_u8_24x64x4_avx512vnni(const GemmTile& tile, const Requant& requant,
+                                     const Residual& residual, uint8_t* c, size_t ldc) {
+  if (residual.rows == nullptr) {
+    run_tile(tile, U8Output<false>(c, ldc, requant, residual));
+  } else {
+    run_tile(tile, U8Output<true>(c, ldc, requant, residual));
+  }
 }
 
 }  // namespace octavo

@@ -5,10 +5,10 @@
 
 namespace octavo {
 
-enum { kGemmMrAvx512Vnni = 6 };
+enum { kGemmMrAvx512Vnni = 24 };
 static constexpr PanelGeometry kGemmGeometryAvx512Vnni = {.nr = 64, .granule = 16};
 
-GemmS32Fn gemm_u8s8_s32_6x64x4_avx512vnni;
-GemmU8Fn gemm_u8s8_u8_6x64x4_avx512vnni;
+GemmS32Fn gemm_u8s8_s32_24x64x4_avx512vnni;
+GemmU8Fn gemm_u8s8_u8_24x64x4_avx512vnni;
 
 }  // namespace octavo
