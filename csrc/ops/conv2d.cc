@@ -13,11 +13,43 @@ namespace {
 ConvPath choose_path(const ConvShape& shape) {
   if (shape.is_depthwise() && shape.groups > 1) return ConvPath::depthwise;
   if (shape.is_pointwise()) return ConvPath::pointwise;
-  if (shape.groups == 1 && shape.dilation_w == 1 && shape.kernel_w > 1 &&
-      shape.in_channels % kKr != 0) {
+  // With many channels a tap is long enough alone, and windows across a border cost more to copy.
+  const bool short_taps = shape.in_channels <= 64 || shape.in_channels % kKr != 0;
+  if (shape.groups == 1 && shape.dilation_w == 1 && shape.kernel_w > 1 && short_taps) {
     return ConvPath::rows;
   }
   return ConvPath::taps;
+}
+
+// Bytes of a kernel row as a segment: whole dwords, so that the kernel never handles a tail of k.
+size_t window_bytes(const ConvShape& shape) {
+  return round_up(shape.kernel_w * shape.in_channels, kKr);
+}
+
+// (out, kh, window_bytes); what pads a row contributes nothing: it equals the weights' zero point.
+std::vector<int8_t> padded_rows(const Conv2dParams& params) {
+  const ConvShape& shape = params.shape;
+  const std::vector<int8_t> weight = channels_last(params.weight, shape);
+  const size_t row = shape.kernel_w * shape.in_channels, window = window_bytes(shape);
+  std::vector<int8_t> padded(shape.out_channels * shape.kernel_h * window);
+  for (size_t i = 0; i < shape.out_channels * shape.kernel_h; ++i) {
+    const size_t n = i / shape.kernel_h;
+    const int32_t zero = params.weight_zero_point != nullptr ? params.weight_zero_point[n] : 0;
+    std::memcpy(padded.data() + i * window, weight.data() + i * row, row);
+    std::memset(padded.data() + i * window + row, zero, window - row);
+  }
+  return padded;
+}
+
+WeightView rows_view(const std::vector<int8_t>& padded, const ConvShape& shape) {
+  const auto window = static_cast<ptrdiff_t>(window_bytes(shape));
+  return {.data = padded.data(),
+          .n = shape.out_channels,
+          .segments = shape.kernel_h,
+          .segment_k = window_bytes(shape),
+          .n_stride = static_cast<ptrdiff_t>(shape.kernel_h) * window,
+          .segment_stride = window,
+          .k_stride = 1};
 }
 
 std::vector<PackedMatrix> pack(const Backend& backend, const Conv2dParams& params, ConvPath path) {
@@ -36,8 +68,14 @@ std::vector<PackedMatrix> pack(const Backend& backend, const Conv2dParams& param
     packed.push_back(pack_depthwise_weights(backend.table->depthwise_geometry, view, fold));
     return packed;
   }
+  if (path == ConvPath::rows) {
+    const std::vector<int8_t> weight = padded_rows(params);
+    const WeightView view = rows_view(weight, shape);
+    packed.push_back(pack_weights(backend.table->gemm_geometry, view, fold));
+    return packed;
+  }
   const std::vector<int8_t> weight = channels_last(params.weight, shape);
-  const size_t segments = path == ConvPath::rows ? shape.kernel_h : shape.taps();
+  const size_t segments = shape.taps();
   for (size_t g = 0; g < shape.groups; ++g) {
     packed.push_back(
         pack_weights(backend.table->gemm_geometry, group_view(weight, shape, g, segments), fold));
@@ -60,26 +98,13 @@ void check_params(const Conv2dParams& params) {
   check_output(params.output);
 }
 
-// Kernel rows as segments, over one padded image at a time.
+// Kernel rows as segments.
 template <class Target>
 void run_rows(const Context& context, const ConvShape& shape, const ConvInput<uint8_t>& input,
-              const PackedMatrix& packed, const Target& target, size_t image_pixels) {
-  const Padding& padding = shape.padding;
-  const Extent2d padded = {padding.top + input.in.h + padding.bottom,
-                           padding.left + input.in.w + padding.right};
-  ConvShape rows_shape = shape;
-  rows_shape.kernel_w = 1;
-  rows_shape.padding = {};
-  uint8_t* image =
-      scratch<uint8_t>(Scratch::padded_image,
-                       checked_product("padded image", {padded.h, padded.w, shape.in_channels}));
-  const TapRows<uint8_t> rows(rows_shape, padded, input.out, image, input.padding_row,
-                              packed.repeats());
-  for (size_t i = 0; i < input.batch; ++i) {
-    copy_padded(context, input.x + i * input.in.h * input.in.w * shape.in_channels, input.in,
-                shape.in_channels, padding, *input.padding_row, image);
-    run_packed(context, packed, image_pixels, rows, target.at(i * image_pixels, 0));
-  }
+              const PackedMatrix& packed, const Target& target) {
+  const WindowRows rows(shape, input.in, input.out, input.x, input.batch, input.padding_row,
+                        packed.segment_k(), packed.repeats());
+  run_packed(context, packed, input.pixels(), rows, target);
 }
 
 void run_depthwise_tile(const KernelTable& kernels, const DepthwiseTile& tile, size_t pixel,
@@ -126,8 +151,8 @@ Conv2d::Conv2d(const Backend& backend, const Conv2dParams& params)
   if (params.multiplier != nullptr) {
     multiplier_.assign(params.multiplier, params.multiplier + shape_.out_channels);
   }
-  pad_row_ = AlignedBuffer(shape_.in_channels);
-  std::memset(pad_row_.data(), params.a_zero_point, shape_.in_channels);
+  pad_row_ = AlignedBuffer(path_ == ConvPath::rows ? window_bytes(shape_) : shape_.in_channels);
+  std::memset(pad_row_.data(), params.a_zero_point, pad_row_.size());
 }
 
 size_t Conv2d::packed_bytes() const {
@@ -155,7 +180,7 @@ void Conv2d::run(const Context& context, const ConvInput<uint8_t>& input,
     case ConvPath::taps:
       return run_taps(context, shape_, input, packed_, target);
     case ConvPath::rows:
-      return run_rows(context, shape_, input, packed_[0], target, input.out.h * input.out.w);
+      return run_rows(context, shape_, input, packed_[0], target);
     case ConvPath::depthwise:
       return run_depthwise(context, shape_, input, packed_[0], multiplier_.data(), target);
   }

@@ -2,10 +2,11 @@
 //
 // Four paths, chosen when the weights are packed:
 //   pointwise  1x1, stride 1, no padding, one group: a GEMM over all pixels
-//   taps       row pointers per kernel tap; taps outside the image point at a zero-point row
-//   rows       dilation_w 1, channels % 4 != 0, one group (an RGB stem): a kernel row is
-//              kernel_w * channels contiguous bytes of an input copied once into a padded buffer
-//   depthwise  groups == in_channels == out_channels
+//   rows       dilation_w 1, one group, few channels: a kernel row sees kernel_w * channels
+//   contiguous bytes; only
+//              windows that cross a border at the side are put together in scratch memory
+//   taps       the rest: row pointers per kernel tap; taps outside the image point at a zero-point
+//   row depthwise  groups == in_channels == out_channels
 #pragma once
 
 #include <cstddef>
@@ -71,7 +72,7 @@ class Conv2d {
   OutputSpec output_;
   std::vector<float> multiplier_;
   std::vector<PackedMatrix> packed_;  // one per group; depthwise: one for all
-  AlignedBuffer pad_row_;             // in_channels bytes of a_zero_point
+  AlignedBuffer pad_row_;             // one pixel of a_zero_point; rows: one window
 };
 
 struct Conv2dF32Params {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <vector>
 
 #include "ops/checks.h"
@@ -84,29 +83,6 @@ void run_taps(const Context& context, const ConvShape& shape, const ConvInput<T>
   const size_t macs = input.pixels() * shape.out_channels * shape.taps() * shape.group_in();
   auto task = [&](size_t g) { run_group(alone, g); };
   parallel_for(context, shape.groups, useful_threads(context, macs, kMacsPerThread), task);
-}
-
-// Copies one image into the middle of a padded one. Rows are shared out between threads.
-inline void copy_padded(const Context& context, const uint8_t* x, Extent2d in, size_t channels,
-                        const Padding& padding, uint8_t value, uint8_t* y) {
-  const size_t row_bytes = (padding.left + in.w + padding.right) * channels;
-  const size_t rows = padding.top + in.h + padding.bottom;
-  const size_t left = padding.left * channels, middle = in.w * channels;
-  constexpr size_t kBytesPerThread = size_t{1} << 17;
-  const size_t threads = useful_threads(context, rows * row_bytes, kBytesPerThread);
-  auto copy_rows = [&](size_t part) {
-    for (size_t r = part_begin(part, threads, rows); r < part_begin(part + 1, threads, rows); ++r) {
-      uint8_t* to = y + r * row_bytes;
-      if (r < padding.top || r >= padding.top + in.h) {
-        std::memset(to, value, row_bytes);
-        continue;
-      }
-      std::memset(to, value, left);
-      std::memcpy(to + left, x + (r - padding.top) * middle, middle);
-      std::memset(to + left + middle, value, row_bytes - left - middle);
-    }
-  };
-  parallel_for(context, threads, threads, copy_rows);
 }
 
 }  // namespace octavo

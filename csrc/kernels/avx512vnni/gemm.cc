@@ -1,5 +1,5 @@
-// GEMM for AVX-512 VNNI: up to 24 rows x 64 columns, in register tiles of at most 6 rows x 64 columns
-// or 12 rows x 32 (a narrow panel alone would not hide the latency of its few chains).
+// GEMM for AVX-512 VNNI: up to 24 rows x 64 columns, in register tiles of at most 6 rows x 64
+// columns or 12 rows x 32 (a narrow panel alone would not hide the latency of its few chains).
 //
 //   c[i][j] = bias[j] + sum_s sum_k a[s][i][k] * b[s][k][j]      u8 x s8 -> int32, wrap-around
 //
