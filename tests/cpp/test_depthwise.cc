@@ -84,11 +84,13 @@ struct Weights {
   template <class MakeWeight>
   Weights(size_t channels, Kernel2d kernel_, Random& random, MakeWeight make_weight)
       : kernel(kernel_) {
+    // Kernels may clamp later where no product with a sum leaves int32.
+    const float limit = random.bits() % 2 == 0 ? 0.4999f : kInf;
     for (size_t ch = 0; ch < channels; ++ch) {
       // Biases near the int32 limits make the sums wrap; small ones make ordinary outputs.
       const int32_t extreme = random.bits() % 2 == 0 ? kMinS32 : kMaxS32;
       bias.push_back(random.bits() % 4 == 0 ? extreme : random.accumulator());
-      multiplier.push_back(random.multiplier());
+      multiplier.push_back(std::min(random.multiplier(), limit));
       for (size_t t = 0; t < kernel.taps(); ++t) w.push_back(make_weight());
     }
   }

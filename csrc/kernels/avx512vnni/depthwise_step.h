@@ -102,24 +102,32 @@ struct OutputU8 {
     typename V::Float hi;
     typename V::Int zero_point;
     typename V::Int low;
+    typename V::Int high;
+    bool far;
 
     OCTAVO_INLINE_MEMBER Writer(const OutputU8& output, const DepthwiseTile& tile,
                                 const Step<kLanes, kFull>& step)
         : c(output.c),
           hi(V::broadcast(output.requant.hi)),
           zero_point(V::broadcast16(output.requant.zero_point)),
-          low(V::broadcast8((int)output.requant.lo + output.requant.zero_point)) {
-      gather_parts<kLanes>(panel_multiplier(step.panel, kNr, tile.kernel_w, tile.kernel_h),
-                           step.panel_stride, multiplier);
+          low(V::broadcast8((int)output.requant.lo + output.requant.zero_point)),
+          high(V::broadcast8((int)output.requant.hi + output.requant.zero_point)),
+          far(false) {
+      const float* m = panel_multiplier(step.panel, kNr, tile.kernel_w, tile.kernel_h);
+      gather_parts<kLanes>(m, step.panel_stride, multiplier);
+      for (size_t lane = 0; lane < kLanes; ++lane) {
+        far |= any_far(m + lane * step.panel_stride / sizeof(float), kNr);
+      }
     }
 
     OCTAVO_INLINE_MEMBER void store(const Step<kLanes, kFull>& step, size_t at,
                                     const typename V::Int (&acc)[kParts]) const {
-      typename V::Int q[kParts];
-      OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) {
-        q[j] = V::scaled(acc[j], multiplier[j], hi);
+      typename V::Float v[kParts];
+      OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) v[j] = V::scaled(acc[j], multiplier[j]);
+      if (__builtin_expect(far, 0)) {
+        OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) v[j] = V::limited(v[j], hi);
       }
-      const auto bytes = V::narrow(q[0], q[1], q[2], q[3], zero_point, low);
+      const auto bytes = V::narrow(v[0], v[1], v[2], v[3], zero_point, low, high);
       if (kFull) {
         V::store(c + at + step.first, bytes);
       } else {

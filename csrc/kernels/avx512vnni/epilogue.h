@@ -70,32 +70,49 @@ OCTAVO_INLINE __m512i narrow_u8x64(__m512 v0, __m512 v1, __m512 v2, __m512 v3,
   return _mm512_permutexvar_epi32(in_order, bytes);
 }
 
-// Sums, which are never NaN, are narrowed with the lower clamp last, where one vpmaxub does for 64
-// lanes. Saturation on the way brings whatever is below the bound to 0 at most, also a float below
-// every int32, which is converted to the smallest. (One above every int32 is converted to the
-// smallest too: the upper clamp stays in float.)
+// Sums, which are never NaN, are clamped last, as bytes: one vpmaxub and one vpminub for 64 lanes
+// instead of four vmaxps and four vminps on the ports that the dot products need. Saturation on the
+// way keeps whatever is outside the bounds outside. Only a float above every int32, which would be
+// converted to the smallest, must be clamped before; `far` says that there may be one.
 struct SumRequant {
   __m512 hi;
   __m512i zero_point_s16;
   __m512i low_u8;
+  __m512i high_u8;
+  bool far;
 };
 
-OCTAVO_INLINE SumRequant broadcast_sum_requant(const Requant& requant) {
+OCTAVO_INLINE SumRequant broadcast_sum_requant(const Requant& requant, bool far) {
   return {_mm512_set1_ps(requant.hi), _mm512_set1_epi16((short)requant.zero_point),
-          _mm512_set1_epi8((char)((int)requant.lo + requant.zero_point))};
+          _mm512_set1_epi8((char)((int)requant.lo + requant.zero_point)),
+          _mm512_set1_epi8((char)((int)requant.hi + requant.zero_point)), far};
 }
 
-OCTAVO_INLINE __m512i limited_s32(__m512 v, const SumRequant& requant) {
-  return _mm512_cvtps_epi32(_mm512_min_ps(v, requant.hi));
+// Whether sum * multiplier may leave the range of int32, with room for a residual. Reads whole
+// vectors: packed multipliers come in multiples of 16.
+OCTAVO_INLINE bool any_far(const float* multiplier, size_t count) {
+  __mmask16 far = 0;
+  for (size_t j = 0; j < count; j += 16) {
+    const __m512 m = _mm512_load_ps(multiplier + j);
+    far |= _mm512_cmp_ps_mask(m, _mm512_set1_ps(0.5f), _CMP_NLT_UQ);
+  }
+  return far != 0;
 }
 
-OCTAVO_INLINE __m512i narrow_sums_u8x64(__m512i q0, __m512i q1, __m512i q2, __m512i q3,
-                                        const SumRequant& requant) {
+// A residual adds at most 255 times its multiplier.
+OCTAVO_INLINE bool is_far(const Residual& residual) { return !(residual.multiplier < 0x1p20f); }
+
+OCTAVO_INLINE __m512i narrow_sums_u8x64(__m512 (&v)[4], const SumRequant& requant) {
   const __m512i in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const __m512i q01 = _mm512_add_epi16(_mm512_packs_epi32(q0, q1), requant.zero_point_s16);
-  const __m512i q23 = _mm512_add_epi16(_mm512_packs_epi32(q2, q3), requant.zero_point_s16);
-  const __m512i bytes = _mm512_max_epu8(_mm512_packus_epi16(q01, q23), requant.low_u8);
-  return _mm512_permutexvar_epi32(in_order, bytes);
+  if (__builtin_expect(requant.far, 0)) {
+    _Pragma("GCC unroll 4") for (int j = 0; j < 4; ++j) v[j] = _mm512_min_ps(v[j], requant.hi);
+  }
+  const __m512i q01 = _mm512_packs_epi32(_mm512_cvtps_epi32(v[0]), _mm512_cvtps_epi32(v[1]));
+  const __m512i q23 = _mm512_packs_epi32(_mm512_cvtps_epi32(v[2]), _mm512_cvtps_epi32(v[3]));
+  const __m512i bytes = _mm512_packus_epi16(_mm512_adds_epi16(q01, requant.zero_point_s16),
+                                            _mm512_adds_epi16(q23, requant.zero_point_s16));
+  const __m512i clamped = _mm512_min_epu8(_mm512_max_epu8(bytes, requant.low_u8), requant.high_u8);
+  return _mm512_permutexvar_epi32(in_order, clamped);
 }
 
 // min(max(v, lo), hi) of a float output. Here v is the second operand and NaN stays NaN: a float

@@ -123,10 +123,10 @@ struct U8Output {
   const uint8_t* residual_rows;
   size_t residual_ld;
 
-  U8Output(uint8_t* to, size_t ld, const Requant& rq, const Residual& rs)
+  U8Output(const GemmTile& tile, uint8_t* to, size_t ld, const Requant& rq, const Residual& rs)
       : c(to),
         ldc(ld),
-        requant(broadcast_sum_requant(rq)),
+        requant(broadcast_sum_requant(rq, has_far_sums(tile, rs))),
         residual(broadcast_residual(rs)),
         residual_rows(rs.rows),
         residual_ld(rs.ld) {}
@@ -138,29 +138,34 @@ struct U8Output {
     const float* multiplier =
         panel_multiplier(tile.panel, Vectors * kLanes, tile.segments, tile.segment_k);
     OCTAVO_UNROLL for (int i = 0; i < Rows; i += kStep) {
-      __m512i q[kVectors];
+      __m512 v[kVectors];
       OCTAVO_UNROLL for (int part = 0; part < kVectors; ++part) {
         const int row = i + part / Vectors;
         const int j = part % Vectors;
         if (row >= Rows || row >= i + kStep) {
-          q[part] = _mm512_setzero_si512();
+          v[part] = _mm512_setzero_ps();
           continue;
         }
-        __m512 v =
+        v[part] =
             _mm512_mul_ps(_mm512_cvtepi32_ps(acc[row][j]), _mm512_load_ps(multiplier + j * kLanes));
         if (HasResidual) {
           const uint8_t* r = residual_rows + (first + (size_t)row) * residual_ld + j * kLanes;
-          v = add_residual(v, load_lanes(r, tile.cols, j), residual);
+          v[part] = add_residual(v[part], load_lanes(r, tile.cols, j), residual);
         }
-        q[part] = limited_s32(v, requant);
       }
-      const __m512i bytes = narrow_sums_u8x64(q[0], q[1], q[2], q[3], requant);
+      const __m512i bytes = narrow_sums_u8x64(v, requant);
       const int rows = Rows - i < kStep ? Rows - i : kStep;
       store_rows<Vectors>(bytes, rows, c + (first + (size_t)i) * ldc, tile.cols);
     }
   }
 
  private:
+  static bool has_far_sums(const GemmTile& tile, const Residual& rs) {
+    const size_t width = panel_width(tile.cols, kLanes);
+    const float* m = panel_multiplier(tile.panel, width, tile.segments, tile.segment_k);
+    return any_far(m, width) || (HasResidual && is_far(rs));
+  }
+
   OCTAVO_INLINE_MEMBER static __m128i load_lanes(const uint8_t* x, size_t cols, int j) {
     if (cols >= (size_t)(j + 1) * kLanes) return _mm_loadu_si128((const __m128i*)x);
     return _mm_maskz_loadu_epi8(lane_mask(cols, j), x);
@@ -171,7 +176,7 @@ struct U8Output {
   OCTAVO_INLINE_MEMBER void store_rows(__m512i bytes, int rows, uint8_t* to, size_t cols) const {
     const bool full = cols == Vectors * kLanes;
     if constexpr (Vectors > 2) {
-      if (full && Vectors == 4) {
+      if (__builtin_expect(full && Vectors == 4, 1)) {
         _mm512_storeu_si512(to, bytes);
       } else {
         _mm512_mask_storeu_epi8(to, ~(__mmask64)0 >> (kVectors * kLanes - cols), bytes);
@@ -180,7 +185,7 @@ struct U8Output {
       const __mmask32 mask = ~(__mmask32)0 >> (2 * kLanes - cols);
       const __m256i half[2] = {_mm512_castsi512_si256(bytes), _mm512_extracti64x4_epi64(bytes, 1)};
       OCTAVO_UNROLL for (int i = 0; i < rows; ++i, to += ldc) {
-        if (full) {
+        if (__builtin_expect(full, 1)) {
           _mm256_storeu_si256((__m256i*)to, half[i]);
         } else {
           _mm256_mask_storeu_epi8(to, mask, half[i]);
@@ -192,7 +197,7 @@ struct U8Output {
           _mm512_castsi512_si128(bytes), _mm512_extracti32x4_epi32(bytes, 1),
           _mm512_extracti32x4_epi32(bytes, 2), _mm512_extracti32x4_epi32(bytes, 3)};
       OCTAVO_UNROLL for (int i = 0; i < rows; ++i, to += ldc) {
-        if (full) {
+        if (__builtin_expect(full, 1)) {
           _mm_storeu_si128((__m128i*)to, quarter[i]);
         } else {
           _mm_mask_storeu_epi8(to, mask, quarter[i]);
@@ -249,9 +254,9 @@ void gemm_u8s8_s32_24x64x4_avx512vnni(const GemmTile& tile, int32_t* c, size_t l
 void gemm_u8s8_u8_24x64x4_avx512vnni(const GemmTile& tile, const Requant& requant,
                                      const Residual& residual, uint8_t* c, size_t ldc) {
   if (residual.rows == nullptr) {
-    run_tile(tile, U8Output<false>(c, ldc, requant, residual));
+    run_tile(tile, U8Output<false>(tile, c, ldc, requant, residual));
   } else {
-    run_tile(tile, U8Output<true>(c, ldc, requant, residual));
+    run_tile(tile, U8Output<true>(tile, c, ldc, requant, residual));
   }
 }
 

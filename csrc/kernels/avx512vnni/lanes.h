@@ -1,10 +1,7 @@
 // The same code at 64, 32 and 16 bytes a step: Lanes<4>, Lanes<2> and Lanes<1> name the
 // instructions of zmm, ymm and xmm registers (kLanes 128-bit lanes each).
 //
-// The lower clamp waits until the values are bytes: one vpmaxub for four vmaxps. Narrowing
-// saturates on the way there, so a float below every int32 (converted to the smallest), and
-// whatever else is below the lower bound, arrives as 0 and becomes the bound. The upper clamp is in
-// float, because a float above every int32 would be converted to the smallest one.
+// Sums are clamped as bytes, see narrow_sums_u8x64 in epilogue.h.
 #pragma once
 
 #include <immintrin.h>
@@ -18,41 +15,43 @@ template <int kLanes>
 struct Lanes;
 
 // P: intrinsic prefix, INT / FLOAT: register types, MASK: one bit per byte.
-#define OCTAVO_LANES(LANES, P, INT, FLOAT, MASK)                                              \
-  template <>                                                                                 \
-  struct Lanes<LANES> {                                                                       \
-    using Int = INT;                                                                          \
-    using Float = FLOAT;                                                                      \
-    using Mask = MASK;                                                                        \
-    OCTAVO_INLINE_MEMBER static Int load(const void* x) { return P##_loadu_epi8(x); }         \
-    OCTAVO_INLINE_MEMBER static Int load(const void* x, Mask mask) {                          \
-      return P##_maskz_loadu_epi8(mask, x);                                                   \
-    }                                                                                         \
-    OCTAVO_INLINE_MEMBER static void store(void* y, Int x) { P##_storeu_epi8(y, x); }         \
-    OCTAVO_INLINE_MEMBER static void store(void* y, Int x, Mask mask) {                       \
-      P##_mask_storeu_epi8(y, mask, x);                                                       \
-    }                                                                                         \
-    OCTAVO_INLINE_MEMBER static Int zero() { return P##_set1_epi32(0); }                      \
-    OCTAVO_INLINE_MEMBER static Int low8(Int a, Int b) { return P##_unpacklo_epi8(a, b); }    \
-    OCTAVO_INLINE_MEMBER static Int high8(Int a, Int b) { return P##_unpackhi_epi8(a, b); }   \
-    OCTAVO_INLINE_MEMBER static Int low16(Int a, Int b) { return P##_unpacklo_epi16(a, b); }  \
-    OCTAVO_INLINE_MEMBER static Int high16(Int a, Int b) { return P##_unpackhi_epi16(a, b); } \
-    OCTAVO_INLINE_MEMBER static void dot4(Int& acc, Int u8, Int s8) {                         \
-      __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "v"(s8));                          \
-    }                                                                                         \
-    OCTAVO_INLINE_MEMBER static Int scaled(Int acc, Int multiplier_bits, Float hi) {          \
-      const Float v = P##_mul_ps(P##_cvtepi32_ps(acc), (Float)multiplier_bits);               \
-      return P##_cvtps_epi32(P##_min_ps(v, hi));                                              \
-    }                                                                                         \
-    OCTAVO_INLINE_MEMBER static Int narrow(Int q0, Int q1, Int q2, Int q3, Int zero_s16,      \
-                                           Int low) {                                         \
-      const Int q01 = P##_add_epi16(P##_packs_epi32(q0, q1), zero_s16);                       \
-      const Int q23 = P##_add_epi16(P##_packs_epi32(q2, q3), zero_s16);                       \
-      return P##_max_epu8(P##_packus_epi16(q01, q23), low);                                   \
-    }                                                                                         \
-    OCTAVO_INLINE_MEMBER static Int broadcast8(int x) { return P##_set1_epi8((char)x); }      \
-    OCTAVO_INLINE_MEMBER static Float broadcast(float x) { return P##_set1_ps(x); }           \
-    OCTAVO_INLINE_MEMBER static Int broadcast16(int x) { return P##_set1_epi16((short)x); }   \
+#define OCTAVO_LANES(LANES, P, INT, FLOAT, MASK)                                                 \
+  template <>                                                                                    \
+  struct Lanes<LANES> {                                                                          \
+    using Int = INT;                                                                             \
+    using Float = FLOAT;                                                                         \
+    using Mask = MASK;                                                                           \
+    OCTAVO_INLINE_MEMBER static Int load(const void* x) { return P##_loadu_epi8(x); }            \
+    OCTAVO_INLINE_MEMBER static Int load(const void* x, Mask mask) {                             \
+      return P##_maskz_loadu_epi8(mask, x);                                                      \
+    }                                                                                            \
+    OCTAVO_INLINE_MEMBER static void store(void* y, Int x) { P##_storeu_epi8(y, x); }            \
+    OCTAVO_INLINE_MEMBER static void store(void* y, Int x, Mask mask) {                          \
+      P##_mask_storeu_epi8(y, mask, x);                                                          \
+    }                                                                                            \
+    OCTAVO_INLINE_MEMBER static Int zero() { return P##_set1_epi32(0); }                         \
+    OCTAVO_INLINE_MEMBER static Int low8(Int a, Int b) { return P##_unpacklo_epi8(a, b); }       \
+    OCTAVO_INLINE_MEMBER static Int high8(Int a, Int b) { return P##_unpackhi_epi8(a, b); }      \
+    OCTAVO_INLINE_MEMBER static Int low16(Int a, Int b) { return P##_unpacklo_epi16(a, b); }     \
+    OCTAVO_INLINE_MEMBER static Int high16(Int a, Int b) { return P##_unpackhi_epi16(a, b); }    \
+    OCTAVO_INLINE_MEMBER static void dot4(Int& acc, Int u8, Int s8) {                            \
+      __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "v"(s8));                             \
+    }                                                                                            \
+    OCTAVO_INLINE_MEMBER static Float scaled(Int acc, Int multiplier_bits) {                     \
+      return P##_mul_ps(P##_cvtepi32_ps(acc), (Float)multiplier_bits);                           \
+    }                                                                                            \
+    OCTAVO_INLINE_MEMBER static Float limited(Float v, Float hi) { return P##_min_ps(v, hi); }   \
+    OCTAVO_INLINE_MEMBER static Int narrow(Float v0, Float v1, Float v2, Float v3, Int zero_s16, \
+                                           Int low, Int high) {                                  \
+      const Int q01 = P##_packs_epi32(P##_cvtps_epi32(v0), P##_cvtps_epi32(v1));                 \
+      const Int q23 = P##_packs_epi32(P##_cvtps_epi32(v2), P##_cvtps_epi32(v3));                 \
+      const Int bytes =                                                                          \
+          P##_packus_epi16(P##_adds_epi16(q01, zero_s16), P##_adds_epi16(q23, zero_s16));        \
+      return P##_min_epu8(P##_max_epu8(bytes, low), high);                                       \
+    }                                                                                            \
+    OCTAVO_INLINE_MEMBER static Int broadcast8(int x) { return P##_set1_epi8((char)x); }         \
+    OCTAVO_INLINE_MEMBER static Float broadcast(float x) { return P##_set1_ps(x); }              \
+    OCTAVO_INLINE_MEMBER static Int broadcast16(int x) { return P##_set1_epi16((short)x); }      \
   }
 
 OCTAVO_LANES(4, _mm512, __m512i, __m512, __mmask64);
