@@ -97,7 +97,7 @@ class Problem {
       for (auto& byte : bytes) byte = static_cast<std::decay_t<decltype(byte)>>(random());
     };
     fill(a_, shape.m * shape.k);
-    fill(w_, shape.n * shape.k);
+    fill_weights(random);
     c_.resize(shape.m * shape.n);
     multiplier_.resize(shape.n);
     bias_.resize(shape.n);
@@ -112,6 +112,9 @@ class Problem {
                            {w_.data(), shape.n, shape.segments, segment_k_, k, segment_k, 1},
                            {bias_.data(), multiplier_.data(), nullptr, kZeroPoint});
     pointers_.resize(shape.segments * table.gemm_mr);
+    if (table.gemm_prepare.run != nullptr) {
+      prepared_ = AlignedBuffer(scheduled_a_bytes(shape.segments, segment_k_));
+    }
   }
 
   void run() {
@@ -126,6 +129,9 @@ class Problem {
         const size_t row = t * shape_.m / tiles;
         const size_t rows = (t + 1) * shape_.m / tiles - row;
         point_at(row, rows);
+        if (table_.gemm_prepare.run != nullptr) {
+          table_.gemm_prepare.run(tile_at(rows, 0), prepared_.data());
+        }
         for (size_t p = p0; p < p1; ++p) run_tile(row, rows, p);
       }
     }
@@ -160,6 +166,17 @@ class Problem {
   }
 
  private:
+  // Normal weights quantized per column, as in a network: what AVX2 can prove depends on them.
+  void fill_weights(std::mt19937& random) {
+    std::normal_distribution<float> normal;
+    std::vector<float> column(shape_.k);
+    for (size_t j = 0; j < shape_.n; ++j) {
+      float largest = 0;
+      for (float& w : column) largest = std::max(largest, std::abs(w = normal(random)));
+      for (float w : column) w_.push_back(static_cast<int8_t>(std::lrint(w * 127 / largest)));
+    }
+  }
+
   static constexpr int32_t kZeroPoint = 131;
   static constexpr Requant kRequant = {.lo = -117, .hi = 138, .zero_point = 117};
 
@@ -171,14 +188,18 @@ class Problem {
     }
   }
 
+  GemmTile tile_at(size_t rows, size_t p) const {
+    return {.a = pointers_.data(),
+            .rows = rows,
+            .segments = shape_.segments,
+            .segment_k = segment_k_,
+            .panel = packed_.panel(p),
+            .cols = packed_.panel_cols(p),
+            .prepared = prepared_.data()};
+  }
+
   void run_tile(size_t row, size_t rows, size_t p) {
-    const GemmTile tile = {.a = pointers_.data(),
-                           .rows = rows,
-                           .segments = shape_.segments,
-                           .segment_k = segment_k_,
-                           .panel = packed_.panel(p),
-                           .cols = packed_.panel_cols(p)};
-    table_.gemm_u8.run(tile, kRequant, Residual{},
+    table_.gemm_u8.run(tile_at(rows, p), kRequant, Residual{},
                        c_.data() + row * shape_.n + p * table_.gemm_geometry.nr, shape_.n);
   }
 
@@ -190,6 +211,7 @@ class Problem {
   std::vector<int32_t> bias_;
   size_t segment_k_;
   std::vector<const uint8_t*> pointers_;
+  AlignedBuffer prepared_;
   PackedMatrix packed_;
 };
 

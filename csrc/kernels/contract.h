@@ -26,13 +26,19 @@ namespace octavo {
 //
 // Convolution is the same sum with one segment per kernel tap. Arithmetic is int32, wrap-around.
 struct GemmTile {
-  const uint8_t* const* a;  // [segments][rows] pointers to segment_k readable bytes each
-  size_t rows;              // 1..mr
-  size_t segments;          // >= 1
-  size_t segment_k;         // >= 1
-  const uint8_t* panel;     // one packed panel, see pack/layout.h; 64-byte aligned
-  size_t cols;              // 1..nr columns that exist; the panel's width follows from it
+  const uint8_t* const* a;            // [segments][rows] pointers to segment_k readable bytes each
+  size_t rows;                        // 1..mr
+  size_t segments;                    // >= 1
+  size_t segment_k;                   // >= 1
+  const uint8_t* panel;               // one packed panel, see pack/layout.h; 64-byte aligned
+  size_t cols;                        // 1..nr columns that exist; the panel's width follows from it
+  const uint8_t* prepared = nullptr;  // what gemm_prepare wrote, where the table has it
 };
+
+// Where a table has it, ops call it once per tile of rows and the GEMM kernels read its output for
+// every panel instead of `a`. Uses a, rows, segments, segment_k; writes at most
+// scheduled_a_bytes(segments, segment_k), 64-byte aligned, in an order of the ISA's own.
+using GemmPrepareFn = void(const GemmTile& tile, uint8_t* prepared);
 
 // Writes c[i * ldc + j] for i < rows, j < cols.
 using GemmS32Fn = void(const GemmTile& tile, int32_t* c, size_t ldc);
@@ -120,6 +126,7 @@ struct KernelTable {
   PanelGeometry gemm_geometry;
   Kernel<GemmS32Fn> gemm_s32;
   Kernel<GemmU8Fn> gemm_u8;
+  Kernel<GemmPrepareFn> gemm_prepare = {nullptr, nullptr};  // for scheduled panels only
 
   PanelGeometry depthwise_geometry;  // nr == granule: every panel has full width
   Kernel<DepthwiseS32Fn> depthwise_s32;

@@ -50,16 +50,33 @@ void run_packed(const Context& context, const PackedMatrix& packed, size_t m, co
                              .panels = packed.panel_count(),
                              .panel_bytes = packed.size_bytes() / packed.panel_count(),
                              .macs = m * packed.n() * k};
+  auto tile_at = [&](const uint8_t* const* a, size_t rows) {
+    return GemmTile{.a = a,
+                    .rows = rows,
+                    .segments = packed.segments(),
+                    .segment_k = packed.segment_k(),
+                    .panel = nullptr,
+                    .cols = 0};
+  };
+  // Prepared rows are this thread's, and last until it fills the next tile.
+  auto prepared = [&] {
+    return kernels.gemm_prepare.run == nullptr
+               ? nullptr
+               : scratch<uint8_t>(Scratch::prepared_rows,
+                                  scheduled_a_bytes(packed.segments(), packed.segment_k()));
+  };
+  auto fill_and_prepare = [&](size_t row, size_t rows, const uint8_t** a) {
+    fill(row, rows, a);
+    if (uint8_t* to = prepared()) kernels.gemm_prepare.run(tile_at(a, rows), to);
+  };
   auto kernel = [&](const uint8_t* const* a, size_t row, size_t rows, size_t panel) {
-    const GemmTile tile = {.a = a,
-                           .rows = rows,
-                           .segments = packed.segments(),
-                           .segment_k = packed.segment_k(),
-                           .panel = packed.panel(panel),
-                           .cols = packed.panel_cols(panel)};
+    GemmTile tile = tile_at(a, rows);
+    tile.panel = packed.panel(panel);
+    tile.cols = packed.panel_cols(panel);
+    tile.prepared = prepared();
     run_tile(kernels, tile, target.at(row, panel * packed.geometry().nr));
   };
-  run_gemm<uint8_t>(context, extent, packed.segments(), fill, kernel);
+  run_gemm<uint8_t>(context, extent, packed.segments(), fill_and_prepare, kernel);
 }
 
 }  // namespace octavo

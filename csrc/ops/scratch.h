@@ -8,6 +8,7 @@ namespace octavo {
 // What a thread may need at the same time, each in a buffer of its own.
 enum class Scratch {
   row_pointers,
+  prepared_rows,
   padded_image,
   accumulators,
   multipliers,

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "pack/layout.h"
+#include "pack/schedule.h"
 
 namespace octavo {
 namespace {
@@ -40,6 +41,11 @@ void check_int8(const PanelGeometry& geometry, const WeightView& weights,
   if (geometry.granule == 0 || geometry.nr == 0 || geometry.nr % geometry.granule != 0) {
     refuse("geometry: granule " + std::to_string(geometry.granule) + " does not divide nr " +
            std::to_string(geometry.nr));
+  }
+  if (geometry.order == kScheduled &&
+      (geometry.nr != kScheduledWidth || geometry.granule != kScheduledWidth)) {
+    refuse("geometry: nr is " + std::to_string(geometry.nr) + ", expected " +
+           std::to_string(kScheduledWidth) + " for scheduled panels");
   }
   check_view(weights, kMaxK);
   if (params.a_zero_point < 0 || params.a_zero_point > 255) {
@@ -176,11 +182,13 @@ size_t PackedMatrix::panel_width(size_t i) const {
 
 PackedMatrix pack_weights(const PanelGeometry& geometry, const WeightView& weights,
                           const PackParams& params) {
-  return PanelWriter(geometry, weights, params, RepeatAlong::segments).write();
+  PackedMatrix packed = PanelWriter(geometry, weights, params, RepeatAlong::segments).write();
+  return geometry.order == kScheduled ? schedule(packed) : std::move(packed);
 }
 
 PackedMatrix pack_depthwise_weights(const PanelGeometry& geometry, const WeightView& weights,
                                     const PackParams& params) {
+  if (geometry.order != kSequential) refuse("geometry: depthwise panels are sequential");
   return PanelWriter(geometry, weights, params, RepeatAlong::k).write();
 }
 

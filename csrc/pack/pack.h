@@ -63,7 +63,8 @@ class PackedMatrix {
   bool has_multiplier() const { return has_multiplier_; }
   PanelGeometry geometry() const { return geometry_; }
   bool packed_for(const PanelGeometry& geometry) const {
-    return geometry.nr == geometry_.nr && geometry.granule == geometry_.granule;
+    return geometry.nr == geometry_.nr && geometry.granule == geometry_.granule &&
+           geometry.order == geometry_.order;
   }
 
   size_t panel_count() const;
@@ -74,6 +75,7 @@ class PackedMatrix {
 
  private:
   friend class PanelWriter;
+  friend PackedMatrix schedule(const PackedMatrix& sequential);
 
   PanelGeometry geometry_ = {.nr = 1, .granule = 1};
   size_t n_ = 0;
@@ -92,7 +94,7 @@ class PackedMatrix {
 // Throws Error(invalid_argument) for a null or empty view, K = segments * segment_k > kMaxK
 // (kMaxKWithZeroPoints when some weight zero point is not 0), a multiplier that is negative or
 // not finite, a_zero_point outside 0..255, weight_zero_point outside -128..127, or a geometry
-// whose granule does not divide nr.
+// whose granule does not divide nr, or scheduled panels of another width than kScheduledWidth.
 PackedMatrix pack_weights(const PanelGeometry& geometry, const WeightView& weights,
                           const PackParams& params);
 

@@ -120,12 +120,21 @@ class GemmTest : public KernelTest {
     ASSERT_EQ(packed.panel_count(), 1u);
     const GuardedBuffer<uint8_t> panel({packed.panel(0), packed.size_bytes()}, guard);
     const std::vector<const uint8_t*> row_pointers = place_rows(p, packed.repeats(), guard);
-    const GemmTile tile = {.a = row_pointers.data(),
-                           .rows = p.rows,
-                           .segments = packed.segments(),
-                           .segment_k = packed.segment_k(),
-                           .panel = panel.data(),
-                           .cols = p.cols};
+    GemmTile tile = {.a = row_pointers.data(),
+                     .rows = p.rows,
+                     .segments = packed.segments(),
+                     .segment_k = packed.segment_k(),
+                     .panel = panel.data(),
+                     .cols = p.cols};
+    const bool prepares = table().gemm_prepare.run != nullptr;
+    GuardedBuffer<uint8_t> prepared(prepares ? scheduled_a_bytes(tile.segments, tile.segment_k) : 0,
+                                    guard);
+    if (prepares) {
+      table().gemm_prepare.run(tile, prepared.data());
+      ASSERT_TRUE(prepared.slack_intact());
+      tile.a = nullptr;  // the kernels read nothing but what was prepared
+      tile.prepared = prepared.data();
+    }
     run_s32(p, tile, guard);
     if (!HasFatalFailure()) run_u8(p, tile, guard, false);
     if (!HasFatalFailure()) run_u8(p, tile, guard, true);

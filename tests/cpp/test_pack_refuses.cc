@@ -45,6 +45,9 @@ TEST(PackRefuses, BadShapes) {
   expect_refused([&] { pack_weights({4, 3}, dense(w, 1, 1, 4), {}); }, "geometry");
   expect_refused([&] { pack_weights({0, 0}, dense(w, 1, 1, 4), {}); }, "geometry");
   expect_refused([&] { pack_depthwise_weights({4, 4}, dense(w, 4, 0, 4), {}); }, "weights");
+  expect_refused([&] { pack_weights({16, 8, kScheduled}, dense(w, 1, 1, 4), {}); }, "geometry");
+  expect_refused([&] { pack_depthwise_weights({8, 8, kScheduled}, dense(w, 4, 1, 4), {}); },
+                 "geometry");
 }
 
 TEST(PackRefuses, SumsThatCouldOverflow) {

@@ -5,10 +5,17 @@
 
 namespace octavo {
 
-enum { kGemmMrAvx2 = 5 };
-static constexpr PanelGeometry kGemmGeometryAvx2 = {.nr = 16, .granule = 8};
+enum { kGemmMrAvx2 = 8 };
+static constexpr PanelGeometry kGemmGeometryAvx2 = {
+    .nr = kScheduledWidth, .granule = kScheduledWidth, .order = kScheduled};
 
-GemmS32Fn gemm_u8s8_s32_5x16x4_avx2;
-GemmU8Fn gemm_u8s8_u8_5x16x4_avx2;
+// Rows that prepared activations have room for: few rows, little memory.
+static constexpr size_t prepared_rows(size_t rows) {
+  return rows <= 2 ? rows : rows <= 4 ? 4 : kScheduledRows;
+}
+
+GemmPrepareFn gemm_prepare_8x4_avx2;
+GemmS32Fn gemm_u8s8_s32_8x8x4_avx2;
+GemmU8Fn gemm_u8s8_u8_8x8x4_avx2;
 
 }  // namespace octavo
