@@ -9,6 +9,7 @@ constexpr Backend kBackends[] = {
     {"avx512vnni",
      kCpuAvx2 | kCpuFma | kCpuAvx512F | kCpuAvx512Bw | kCpuAvx512Vl | kCpuAvx512Dq | kCpuAvx512Vnni,
      &kAvx512VnniTable, "avx512vnni"},
+    {"avxvnni", kCpuAvx2 | kCpuFma | kCpuAvxVnni, &kAvxVnniTable, "avxvnni"},
     {"avx2", kCpuAvx2 | kCpuFma, &kAvx2Table, "avx2"},
 #endif
     {"scalar", 0, &kScalarTable, "scalar"},

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "backends_for_tests.h"
 #include "base/cpu.h"
 #include "guarded.h"
 #include "kernels/registry.h"
@@ -29,8 +30,10 @@ inline constexpr Guard kGuards[] = {Guard::after, Guard::before};
 
 inline std::vector<Backend> runnable_backends() {
   std::vector<Backend> runnable;
-  for (const Backend& backend : all_backends()) {
-    if ((backend.required & ~detect_cpu()) == 0) runnable.push_back(backend);
+  for (const std::span<const Backend> backends : {all_backends(), test_backends()}) {
+    for (const Backend& backend : backends) {
+      if ((backend.required & ~detect_cpu()) == 0) runnable.push_back(backend);
+    }
   }
   return runnable;
 }

@@ -57,7 +57,10 @@ TEST(SelectBackend, ForCpusThatAreNotHere) {
   EXPECT_STREQ(select_backend(0).name, "scalar");
   EXPECT_STREQ(select_backend(kCpuAvx2).name, "scalar") << "AVX2 without FMA";
   EXPECT_STREQ(select_backend(kHaswell).name, "avx2");
-  EXPECT_STREQ(select_backend(kHaswell | kCpuAvxVnni).name, "avx2");
+  EXPECT_STREQ(select_backend(kHaswell | kCpuAvxVnni).name, "avxvnni") << "Alder Lake";
+  EXPECT_STREQ(select_backend(kCpuAvx2 | kCpuAvxVnni).name, "scalar") << "without FMA";
+  EXPECT_STREQ(select_backend(kSkylakeX | kCpuAvxVnni).name, "avxvnni");
+  EXPECT_STREQ(select_backend(kCascadeLake | kCpuAvxVnni).name, "avx512vnni") << "Sapphire Rapids";
   EXPECT_STREQ(select_backend(kSkylakeX).name, "avx2") << "AVX-512 without VNNI";
   EXPECT_STREQ(select_backend(kCascadeLake).name, "avx512vnni");
   EXPECT_STREQ(select_backend(kCascadeLake & ~kCpuAvx512Vl).name, "avx2");

@@ -1,0 +1,31 @@
+// Everything this ISA offers: a dot product of its own, the rest from AVX2.
+#include "kernels/avx2/kernels.h"
+#include "kernels/avxvnni/gemm.h"
+
+namespace octavo {
+
+constinit const KernelTable kAvxVnniTable = {
+    .gemm_mr = kGemmMrAvxVnni,
+    .gemm_geometry = kGemmGeometryAvxVnni,
+    .gemm_s32 = {"gemm_u8s8_s32_6x16x4_avxvnni", gemm_u8s8_s32_6x16x4_avxvnni},
+    .gemm_u8 = {"gemm_u8s8_u8_6x16x4_avxvnni", gemm_u8s8_u8_6x16x4_avxvnni},
+
+    .depthwise_geometry = kDepthwiseGeometryAvx2,
+    .depthwise_s32 = {"depthwise_u8s8_s32_8x4_avx2", depthwise_u8s8_s32_8x4_avx2},
+    .depthwise_u8 = {"depthwise_u8s8_u8_8x4_avx2", depthwise_u8s8_u8_8x4_avx2},
+
+    .requantize_s32 = {"requantize_s32_avx2", requantize_s32_avx2},
+    .requantize_u8 = {"requantize_u8_avx2", requantize_u8_avx2},
+    .add_u8 = {"add_u8_avx2", add_u8_avx2},
+    .quantize_u8 = {"quantize_u8_avx2", quantize_u8_avx2},
+    .dequantize_u8 = {"dequantize_u8_avx2", dequantize_u8_avx2},
+    .max_u8 = {"max_u8_avx2", max_u8_avx2},
+    .sum_u8 = {"sum_u8_avx2", sum_u8_avx2},
+
+    .gemm_f32_mr = kGemmF32MrAvx2,
+    .gemm_f32_nr = kGemmF32NrAvx2,
+    .gemm_f32 = {"gemm_f32_6x16_avx2", gemm_f32_6x16_avx2},
+    .depthwise_f32 = {"depthwise_f32_avx2", depthwise_f32_avx2},
+};
+
+}  // namespace octavo
