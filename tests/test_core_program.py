@@ -50,6 +50,16 @@ def test_program_keeps_what_it_uses(rng: np.random.Generator) -> None:
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_steps_are_timed_one_by_one(rng: np.random.Generator) -> None:
+    program, _ = network(rng)
+    x = images(rng, 2)
+    seconds = program.time_steps([x], 2, 1)
+    assert len(seconds) == len(program.describe())
+    assert all(0 < s < 60 for s in seconds)
+    with pytest.raises(ValueError, match=r"inputs: got 0 arrays, expected 1"):
+        program.time_steps([], 2)
+
+
 def test_program_stays_on_its_backend(rng: np.random.Generator) -> None:
     with octavo.use_backend("scalar"):
         program, by_op = network(rng)

@@ -42,6 +42,41 @@ def test_truncated_files(tmp_path: Path, content: bytes) -> None:
         octavo.quantize_model(content, np.zeros((1, 4, 8, 8), np.float32))
 
 
+def large(dims: list[int], values: int) -> onnx.ModelProto:
+    """A weight that is too large to be shown to the ONNX checker, of other dims than it has."""
+    b = Builder(["N", 200])
+    w = b.constant(np.ones((200, 200), np.float32), "weight")
+    model = b.model(b.node("MatMul", "input", w))
+    tensor = next(t for t in model.graph.initializer if t.name == w)
+    tensor.dims[:] = dims
+    tensor.raw_data = tensor.raw_data[: 4 * values]
+    return model
+
+
+def test_large_tensors_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    for dims, values in (([200, 200], 39_999), ([200, 201], 40_000), ([200, -200], 40_000)):
+        path.write_bytes(large(dims, values).SerializeToString())
+        for model in (path, path.read_bytes(), large(dims, values)):
+            with pytest.raises(InvalidModelError):
+                octavo.Session(model)
+
+
+def test_a_large_tensor_may_also_be_an_input() -> None:
+    """As models of ONNX IR version 3 declare them; the checker sees the name once."""
+    model = large([200, 200], 40_000)
+    name = model.graph.initializer[0].name
+    model.graph.input.append(
+        onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, [200, 200])
+    )
+    x = np.ones((3, 200), np.float32)
+    np.testing.assert_array_equal(
+        octavo.Session(model).run(None, {"input": x})[0], np.full((3, 200), 200, np.float32)
+    )
+    assert len(model.graph.initializer) == 1  # the caller's model is left alone
+    assert len(model.graph.initializer[0].raw_data) == 160_000
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.data())
 def test_any_changed_bytes_are_an_error_or_a_model(data: st.DataObject) -> None:

@@ -63,6 +63,28 @@ def test_results_are_the_callers(session: octavo.Session, x: Array) -> None:
     np.testing.assert_array_equal(session.run(None, {"input": x})[0], kept)
 
 
+def test_steps_are_timed(session: octavo.Session, x: NDArray[np.float32]) -> None:
+    seconds = session.time_steps({"input": x})
+    assert len(seconds) == len(session.describe())
+    assert all(s > 0 for s in seconds)
+    with pytest.raises(InvalidArgumentError, match="misses"):
+        session.time_steps({})
+
+
+def test_weights_are_kept_once(x: Array) -> None:
+    """What was compiled for good lets go of the model; what may be compiled again keeps it."""
+    fixed, free = (
+        octavo.Session(two_outputs(IMAGE)),
+        octavo.Session(two_outputs(["N", 3, "H", "W"])),
+    )
+    held = [(len(s._graph.nodes), len(s._graph.initializers)) for s in (fixed, free)]
+    assert held[0] == (0, 0)
+    assert min(held[1]) > 0
+    assert [v.name for v in fixed.get_outputs()] == [v.name for v in free.get_outputs()]
+    for mine, other in zip(*(s.run(None, {"input": x}) for s in (fixed, free)), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
 def test_any_memory_layout_is_taken(session: octavo.Session, x: Array) -> None:
     want = session.run(None, {"input": x})[0]
     wide = np.zeros((2, 3, 6, 10), np.float32)

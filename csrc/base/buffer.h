@@ -2,33 +2,23 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
 #include <memory>
-#include <new>
-#include <string>
 #include <utility>
-
-#include "base/status.h"
 
 namespace octavo {
 
-// Move-only, 64-byte aligned, zero-filled. Throws Error(out_of_memory).
+// Move-only, at least 64-byte aligned, zero-filled. Large ones lie on huge pages where the system
+// has them. Throws Error(out_of_memory).
 class AlignedBuffer {
  public:
   static constexpr size_t kAlignment = 64;
 
   AlignedBuffer() = default;
+  explicit AlignedBuffer(size_t size);
 
-  explicit AlignedBuffer(size_t size) : size_(size) {
-    if (size == 0) return;
-    void* memory = ::operator new(size, std::align_val_t{kAlignment}, std::nothrow);
-    if (memory == nullptr) {
-      throw Error(Status::out_of_memory,
-                  "buffer: cannot allocate " + std::to_string(size) + " bytes");
-    }
-    data_.reset(static_cast<unsigned char*>(memory));
-    std::memset(memory, 0, size);
-  }
+  // The same for what lives long and is read front to back again and again, as packed weights are:
+  // they share huge pages, which most of them are too small for.
+  static AlignedBuffer pooled(size_t size);
 
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
@@ -44,14 +34,12 @@ class AlignedBuffer {
   size_t size() const { return size_; }
 
  private:
-  struct Free {
-    void operator()(unsigned char* memory) const {
-      ::operator delete(memory, std::align_val_t{kAlignment});
-    }
-  };
-
-  std::unique_ptr<unsigned char, Free> data_;
+  std::shared_ptr<unsigned char> data_;
   size_t size_ = 0;
 };
+
+// Gives memory that was freed, but kept for later allocations, back to the system, where the C
+// library can. For after work that took much more than what remains: loading a model.
+void trim_memory();
 
 }  // namespace octavo

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/buffer.h"
 #include "base/cpu.h"
 #include "base/status.h"
 #include "bindings/arrays.h"
@@ -115,6 +116,7 @@ void bind_backends(py::module_& m) {
       "set_num_threads", [](int64_t n) { set_num_threads(to_size("n", n)); }, "n"_a,
       "The most threads an op uses.");
   m.def("get_num_threads", &get_num_threads, "The most threads an op uses.");
+  m.def("trim_memory", &trim_memory, "Give freed memory back to the system.");
 }
 
 }  // namespace octavo::bindings

@@ -47,36 +47,57 @@ const void* input_data(const TensorInfo& tensor, const py::array& array, const s
   return require<float>(array, name.c_str(), expected);
 }
 
-py::list run(const Program& program, const std::vector<py::array>& inputs, int64_t batch,
-             int64_t threads) {
+// What a run reads and writes: the caller's arrays, and new ones for the results.
+struct Arrays {
+  std::vector<const void*> sources;
+  std::vector<void*> destinations;
+  py::list results;
+};
+
+Arrays arrays_for(const Program& program, const std::vector<py::array>& inputs, size_t samples) {
   if (!program.finished()) fail("program", "an unfinished one", "finish() before run()");
-  const size_t samples = to_size("batch", batch);
-  const size_t num_threads = to_threads(threads);
   const std::vector<TensorId>& ids = program.inputs();
   if (inputs.size() != ids.size()) {
     fail("inputs", std::to_string(inputs.size()) + " arrays", std::to_string(ids.size()));
   }
-  std::vector<const void*> sources;
+  Arrays arrays;
   for (size_t i = 0; i < ids.size(); ++i) {
-    sources.push_back(
+    arrays.sources.push_back(
         input_data(program.info(ids[i]), inputs[i], "inputs[" + std::to_string(i) + "]", samples));
   }
   // Plans, and so refuses a batch that does not fit into memory, before results are allocated.
   program.arena_bytes(samples);
-  py::list results;
-  std::vector<void*> destinations;
   for (const TensorId id : program.outputs()) {
     const TensorInfo& tensor = program.info(id);
     py::array result(numpy_dtype(tensor.dtype), static_cast<py::ssize_t>(checked_product(
                                                     "output", {samples, tensor.elements})));
-    destinations.push_back(result.mutable_data());
-    results.append(std::move(result));
+    arrays.destinations.push_back(result.mutable_data());
+    arrays.results.append(std::move(result));
   }
+  return arrays;
+}
+
+py::list run(const Program& program, const std::vector<py::array>& inputs, int64_t batch,
+             int64_t threads) {
+  const size_t samples = to_size("batch", batch);
+  const size_t num_threads = to_threads(threads);
+  Arrays arrays = arrays_for(program, inputs, samples);
   {
     const py::gil_scoped_release release;
-    program.run(sources, destinations, samples, num_threads);
+    program.run(arrays.sources, arrays.destinations, samples, num_threads);
   }
-  return results;
+  return std::move(arrays.results);
+}
+
+std::vector<double> time_steps(const Program& program, const std::vector<py::array>& inputs,
+                               int64_t batch, int64_t threads) {
+  const size_t samples = to_size("batch", batch);
+  const size_t num_threads = to_threads(threads);
+  const Arrays arrays = arrays_for(program, inputs, samples);
+  std::vector<double> seconds(program.step_count());
+  const py::gil_scoped_release release;
+  program.run(arrays.sources, arrays.destinations, samples, num_threads, seconds);
+  return seconds;
 }
 
 py::list describe_steps(const Program& program) {
@@ -119,6 +140,7 @@ void bind_program(py::module_& m) {
          },
          "inputs"_a, "outputs"_a)
       .def("run", &run, "inputs"_a, "batch"_a, "threads"_a = 0)
+      .def("time_steps", &time_steps, "inputs"_a, "batch"_a, "threads"_a = 0)
       .def("describe", &describe_steps)
       .def(
           "arena_bytes",

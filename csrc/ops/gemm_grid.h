@@ -4,8 +4,8 @@
 //     for an M tile of at most mr rows                   (its A rows come into L1)
 //       for each panel of the block                      kernel
 //
-// Threads share a 2-D grid, M chunks x panel blocks; K is never split, so the bits do not depend
-// on the number of threads.
+// Threads share a 2-D grid, parts of rows x parts of panels, numbered so that neighbours share
+// their rows; K is never split, so the bits do not depend on the number of threads.
 #pragma once
 
 #include <cstddef>
@@ -25,16 +25,31 @@ struct GemmExtent {
 
 struct GemmGrid {
   size_t threads;
-  size_t tiles;  // M tiles, balanced: 49 rows with mr 6 are 9 tiles of 5 or 6
-  size_t m_chunks;
-  size_t n_blocks;
+  size_t m_parts;
+  size_t n_parts;
+  size_t panels_per_block;  // that stay in the L2 cache
 };
 
 GemmGrid plan_gemm(const Context& context, const GemmExtent& extent);
 
+inline size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
+
 // Where part i of n equal parts of `total` begins; part n begins at `total`. i <= n.
 inline size_t part_begin(size_t i, size_t n, size_t total) {
   return total / n * i + total % n * i / n;
+}
+
+struct GemmPart {
+  size_t row_begin, row_end;
+  size_t panel_begin, panel_end;
+};
+
+inline GemmPart gemm_part(const GemmGrid& grid, const GemmExtent& extent, size_t index) {
+  const size_t m = index / grid.n_parts, n = index % grid.n_parts;
+  return {.row_begin = part_begin(m, grid.m_parts, extent.m),
+          .row_end = part_begin(m + 1, grid.m_parts, extent.m),
+          .panel_begin = part_begin(n, grid.n_parts, extent.panels),
+          .panel_end = part_begin(n + 1, grid.n_parts, extent.panels)};
 }
 
 // fill(row, rows, a) writes the pointers a[segment * rows + i] of rows row..row + rows;
@@ -45,21 +60,25 @@ void run_gemm(const Context& context, const GemmExtent& extent, size_t segments,
   if (extent.m == 0) return;
   const GemmGrid grid = plan_gemm(context, extent);
   auto task = [&](size_t index) {
-    const size_t block = index / grid.m_chunks;
-    const size_t chunk = index % grid.m_chunks;
-    const size_t panel_end = part_begin(block + 1, grid.n_blocks, extent.panels);
-    const size_t tile_end = part_begin(chunk + 1, grid.m_chunks, grid.tiles);
+    const GemmPart part = gemm_part(grid, extent, index);
+    const size_t part_rows = part.row_end - part.row_begin;
+    // Balanced: 49 rows with mr 6 are 9 tiles of 5 or 6.
+    const size_t tiles = ceil_div(part_rows, extent.mr);
+    const size_t part_panels = part.panel_end - part.panel_begin;
+    const size_t blocks = ceil_div(part_panels, grid.panels_per_block);
     const T** a = scratch<const T*>(Scratch::row_pointers, segments * extent.mr);
-    for (size_t t = part_begin(chunk, grid.m_chunks, grid.tiles); t < tile_end; ++t) {
-      const size_t row = part_begin(t, grid.tiles, extent.m);
-      const size_t rows = part_begin(t + 1, grid.tiles, extent.m) - row;
-      fill(row, rows, a);
-      for (size_t p = part_begin(block, grid.n_blocks, extent.panels); p < panel_end; ++p) {
-        kernel(a, row, rows, p);
+    for (size_t block = 0; block < blocks; ++block) {
+      const size_t block_end = part.panel_begin + part_begin(block + 1, blocks, part_panels);
+      for (size_t t = 0; t < tiles; ++t) {
+        const size_t row = part.row_begin + part_begin(t, tiles, part_rows);
+        const size_t rows = part.row_begin + part_begin(t + 1, tiles, part_rows) - row;
+        fill(row, rows, a);
+        size_t panel = part.panel_begin + part_begin(block, blocks, part_panels);
+        for (; panel < block_end; ++panel) kernel(a, row, rows, panel);
       }
     }
   };
-  parallel_for(context, grid.n_blocks * grid.m_chunks, grid.threads, task);
+  parallel_for(context, grid.n_parts * grid.m_parts, grid.threads, task);
 }
 
 }  // namespace octavo

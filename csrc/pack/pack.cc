@@ -120,8 +120,8 @@ class PanelWriter {
     packed_.has_multiplier_ = params.multiplier != nullptr;
     packed_.panel_stride_bytes_ = stride_bytes(geometry.nr);
     const size_t last = packed_.panel_count() - 1;
-    packed_.buffer_ =
-        AlignedBuffer(last * packed_.panel_stride_bytes_ + stride_bytes(packed_.panel_width(last)));
+    packed_.buffer_ = AlignedBuffer::pooled(last * packed_.panel_stride_bytes_ +
+                                            stride_bytes(packed_.panel_width(last)));
   }
 
   PackedMatrix write() && {
@@ -202,7 +202,7 @@ PackedMatrixF32 pack_weights_f32(size_t nr, const WeightViewF32& weights, const 
   packed.segment_k_ = weights.segment_k;
   const size_t rows = 1 + weights.segments * weights.segment_k;  // the bias, then one per k
   packed.panel_stride_bytes_ = round_up(rows * nr * sizeof(float), kPanelAlignment);
-  packed.buffer_ = AlignedBuffer(packed.panel_count() * packed.panel_stride_bytes_);
+  packed.buffer_ = AlignedBuffer::pooled(packed.panel_count() * packed.panel_stride_bytes_);
 
   for (size_t col = 0; col < weights.n; ++col) {
     uint8_t* start = packed.buffer_.data() + col / nr * packed.panel_stride_bytes_;

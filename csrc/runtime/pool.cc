@@ -53,13 +53,21 @@ void ThreadPool::run(size_t n, size_t max_threads, const Task& task) {
     return;
   }
   grow(threads - 1);
-  n_ = n;
+  deal(n, threads);
   task_ = &task;
-  next_.store(0, std::memory_order_relaxed);
-  open_gate(std::min(threads - 1, workers_));
-  work();
+  open_gate(std::min(threads, workers_ + 1));
+  work(0);
   close_gate();
   if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void ThreadPool::deal(size_t n, size_t threads) {
+  if (ranges_.size() < threads) ranges_ = std::vector<Range>(threads);
+  range_count_ = threads;
+  for (size_t t = 0; t < threads; ++t) {
+    ranges_[t].next.store(n / threads * t + n % threads * t / threads, std::memory_order_relaxed);
+    ranges_[t].end = n / threads * (t + 1) + n % threads * (t + 1) / threads;
+  }
 }
 
 void ThreadPool::grow(size_t workers) {
@@ -67,19 +75,23 @@ void ThreadPool::grow(size_t workers) {
   const SignalBlocker blocker;
   try {
     for (; workers_ < workers; ++workers_) {
-      std::thread([this] { worker_loop(); }).detach();
+      std::thread([this, worker = workers_ + 1] { worker_loop(worker); }).detach();
     }
   } catch (const std::system_error&) {
     // The system gives no more threads: fewer of them do the same work.
   }
 }
 
-void ThreadPool::open_gate(size_t workers) {
+void ThreadPool::open_gate(size_t threads) {
   // Sequentially consistent, like the sleepers' own order (count, then look at the gate): one of
   // the two sides sees the other.
-  gate_.store(workers * kPlace);
+  gate_.store(threads * kThread + (threads - 1) * kPlace);
   if (sleepers_.load() == 0) return;
-  const std::lock_guard<std::mutex> lock(sleep_mutex_);
+  // Passing through the mutex is enough: a sleeper has either seen the gate or is in wait() by now.
+  // Notified with the mutex held, it would wake only to wait for it.
+  {
+    const std::lock_guard<std::mutex> lock(sleep_mutex_);
+  }
   wake_.notify_all();
 }
 
@@ -95,17 +107,17 @@ void ThreadPool::close_gate() {
   }
 }
 
-void ThreadPool::worker_loop() {
+void ThreadPool::worker_loop(size_t worker) {
   while (true) {
-    wait_for_place();
-    if (!take_place()) continue;
-    work();
+    wait_for_place(worker);
+    if (!take_place(worker)) continue;
+    work(worker);
     gate_.fetch_sub(1, std::memory_order_release);
   }
 }
 
-void ThreadPool::wait_for_place() {
-  const auto is_open = [this] { return places(gate_.load()) != 0; };
+void ThreadPool::wait_for_place(size_t worker) {
+  const auto is_open = [this, worker] { return admits(gate_.load(), worker); };
   const auto until = std::chrono::steady_clock::now() + kSpin;
   do {
     for (int i = 0; i < 64; ++i) {
@@ -121,9 +133,9 @@ void ThreadPool::wait_for_place() {
   sleepers_.fetch_sub(1);
 }
 
-bool ThreadPool::take_place() {
+bool ThreadPool::take_place(size_t worker) {
   uint64_t gate = gate_.load(std::memory_order_relaxed);
-  while (places(gate) != 0) {
+  while (admits(gate, worker)) {
     if (gate_.compare_exchange_weak(gate, gate - kPlace + 1, std::memory_order_acquire,
                                     std::memory_order_relaxed)) {
       return true;
@@ -132,16 +144,27 @@ bool ThreadPool::take_place() {
   return false;
 }
 
-void ThreadPool::work() {
+void ThreadPool::work(size_t worker) {
   inside_loop = true;
   try {
-    for (size_t i = 0; (i = next_.fetch_add(1, std::memory_order_relaxed)) < n_;) (*task_)(i);
+    for (size_t r = 0; r < range_count_; ++r) {
+      Range& range = ranges_[(worker + r) % range_count_];
+      for (size_t i = 0; (i = range.next.fetch_add(1, std::memory_order_relaxed)) < range.end;) {
+        (*task_)(i);
+      }
+    }
   } catch (...) {
-    next_.store(n_, std::memory_order_relaxed);
+    skip_the_rest();
     const std::lock_guard<std::mutex> lock(error_mutex_);
     if (error_ == nullptr) error_ = std::current_exception();
   }
   inside_loop = false;
+}
+
+void ThreadPool::skip_the_rest() {
+  for (size_t r = 0; r < range_count_; ++r) {
+    ranges_[r].next.store(ranges_[r].end, std::memory_order_relaxed);
+  }
 }
 
 }  // namespace octavo

@@ -43,6 +43,8 @@ def build_info() -> dict[str, str]:
 
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...
+def trim_memory() -> None:
+    """Give freed memory back to the system, where the C library can."""
 
 # ---- op level -----------------------------------------------------------------------------------
 
@@ -477,6 +479,10 @@ class Program:
         self, inputs: Sequence[NDArray[Any]], batch: int, threads: int = 0
     ) -> list[NDArray[Any]]:
         """Flat C-contiguous arrays of batch * elements in; new flat arrays out. One GIL-free C++ call."""
+    def time_steps(
+        self, inputs: Sequence[NDArray[Any]], batch: int, threads: int = 0
+    ) -> list[float]:
+        """Run once; seconds of each step."""
     def describe(self) -> list[dict[str, Any]]:
         """Per step: {'op', 'name', 'kernel', 'inputs': ids, 'output': id, 'detail': str}."""
     def arena_bytes(self, batch: int) -> int: ...

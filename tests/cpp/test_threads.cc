@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cfenv>
 #include <cstdlib>
@@ -66,6 +67,42 @@ TEST(ParallelFor, ReallyRunsInParallel) {
   };
   parallel_for(context(2), 2, 2, body);
   EXPECT_LT(std::chrono::steady_clock::now(), deadline);
+}
+
+// A thread begins with its own range, so that it meets the same data in every loop.
+TEST(ParallelFor, ThreadsKeepTheirRanges) {
+  std::array<std::thread::id, 2> before{};
+  for (int round = 0; round < 20; ++round) {
+    std::array<std::thread::id, 2> ran{};
+    std::atomic<int> arrived{0};
+    auto body = [&](size_t i) {  // nobody can take both
+      ran[i] = std::this_thread::get_id();
+      arrived.fetch_add(1);
+      while (arrived < 2) std::this_thread::yield();
+    };
+    parallel_for(context(2), 2, 2, body);
+    EXPECT_EQ(ran[0], std::this_thread::get_id());
+    EXPECT_NE(ran[1], ran[0]);
+    if (round > 0) {
+      EXPECT_EQ(ran, before);
+    }
+    before = ran;
+  }
+}
+
+// One index holds its thread up; the other thread does all the rest, of both ranges.
+TEST(ParallelFor, OthersHelpASlowThread) {
+  for (const size_t slow : {0, 50}) {
+    std::atomic<size_t> done{0};
+    auto body = [&](size_t i) {
+      if (i == slow) {
+        while (done < 99) std::this_thread::yield();
+      }
+      done.fetch_add(1);
+    };
+    parallel_for(context(2), 100, 2, body);
+    EXPECT_EQ(done, 100u);
+  }
 }
 
 TEST(ParallelFor, WakesSleepingWorkers) {

@@ -1,5 +1,6 @@
 #include "ops/program/program.h"
 
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -17,6 +18,10 @@ namespace {
 
 std::string describe_id(const Step& step) {
   return "step '" + step.name + "' (" + operation_name(step.operation) + ")";
+}
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 // The same error, saying which step it comes from.
@@ -134,12 +139,16 @@ std::shared_ptr<Prepared> Program::prepare(size_t batch) const {
 size_t Program::arena_bytes(size_t batch) const { return prepare(batch)->arena_bytes(); }
 
 void Program::run(std::span<const void* const> inputs, std::span<void* const> outputs, size_t batch,
-                  size_t num_threads) const {
+                  size_t num_threads, std::span<double> step_seconds) const {
   const std::shared_ptr<Prepared> prepared = prepare(batch);
   if (inputs.size() != inputs_.size() || outputs.size() != outputs_.size()) {
     fail("got " + std::to_string(inputs.size()) + " inputs and " + std::to_string(outputs.size()) +
          " outputs, expected " + std::to_string(inputs_.size()) + " and " +
          std::to_string(outputs_.size()));
+  }
+  if (!step_seconds.empty() && step_seconds.size() != steps_.size()) {
+    fail("got " + std::to_string(step_seconds.size()) + " step_seconds, expected " +
+         std::to_string(steps_.size()));
   }
   if (batch == 0) return;
 
@@ -154,12 +163,15 @@ void Program::run(std::span<const void* const> inputs, std::span<void* const> ou
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (uses_[outputs_[i]].home == Home::output) lease.data()[outputs_[i]] = outputs[i];
   }
-  for (const Step& step : steps_) {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    const double start = step_seconds.empty() ? 0 : now_seconds();
     try {
       run_step(context, step, tensors_[step.output], batch, data);
     } catch (const Error& error) {
       fail_in(step, error);
     }
+    if (!step_seconds.empty()) step_seconds[i] = now_seconds() - start;
   }
   copy_outputs(outputs, batch, data);
 }

@@ -51,8 +51,9 @@ class Program {
 
   // inputs[i] points at batch * elements of the i-th input, as does outputs[i]; outputs overlap
   // neither one another nor inputs. num_threads = 0: the process default.
+  // With step_seconds, one entry a step, also how long each of them took.
   void run(std::span<const void* const> inputs, std::span<void* const> outputs, size_t batch,
-           size_t num_threads = 0) const;
+           size_t num_threads = 0, std::span<double> step_seconds = {}) const;
 
   // Of the arena for this batch size.
   size_t arena_bytes(size_t batch) const;
@@ -61,6 +62,7 @@ class Program {
 
   const Backend& backend() const { return *backend_; }
   bool finished() const { return finished_; }
+  size_t step_count() const { return steps_.size(); }
   const TensorInfo& info(TensorId id) const;
   const std::vector<TensorId>& inputs() const { return inputs_; }
   const std::vector<TensorId>& outputs() const { return outputs_; }

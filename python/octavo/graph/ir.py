@@ -105,6 +105,10 @@ class Graph:
             {**self.bytes},
         )
 
+    def signature(self) -> Graph:
+        """Return a graph with the same inputs and outputs, and nothing between them."""
+        return Graph([], {}, [*self.inputs], [*self.outputs], self.opset, self.name)
+
     @property
     def output_names(self) -> set[str]:
         """The names of the graph's outputs."""

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped, unused-ignore]
-from onnx import AttributeProto, ModelProto, NodeProto, ValueInfoProto
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from octavo.errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from octavo.graph.ir import Graph, Node, Value
@@ -19,6 +19,7 @@ ModelLike: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
 
 MIN_OPSET = 11  # since then Clip, Pad and Slice take their bounds as inputs
 MAX_FILE_BYTES = 2**31 - 1  # protobuf's own limit
+MAX_CHECKED_BYTES = 65_536  # of a tensor that the ONNX checker gets to see
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
 
@@ -40,7 +41,7 @@ def load_graph(model: ModelLike) -> Graph:
     proto, folder = _parse(model)
     opset = _opset(proto)
     try:
-        onnx.checker.check_model(_without_external_data(proto) if folder else proto)
+        onnx.checker.check_model(_without_large_data(proto, external=folder is not None))
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise InvalidModelError(f"model fails the ONNX checker: {_first_line(error)}") from error
     source = proto.graph
@@ -108,23 +109,49 @@ def _opset(proto: ModelProto) -> int:
     return int(version)
 
 
-def _without_external_data(proto: ModelProto) -> ModelProto:
-    """Return a copy the checker accepts without opening other files; `to_array` checks those."""
-    if not any(t.data_location == onnx.TensorProto.EXTERNAL for t in proto.graph.initializer):
+def _without_large_data(proto: ModelProto, *, external: bool) -> ModelProto:
+    """Return a model the checker reads without opening other files or copying weights.
+
+    `to_array` checks the tensors left out: large ones, and external ones if `external`.
+    """
+
+    def is_left_out(tensor: TensorProto) -> bool:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            return external
+        return int(tensor.ByteSize()) > MAX_CHECKED_BYTES
+
+    left_out = [tensor for tensor in proto.graph.initializer if is_left_out(tensor)]
+    if not left_out:
         return proto
+    kept = [tensor for tensor in proto.graph.initializer if not is_left_out(tensor)]
     copy = ModelProto()
-    copy.CopyFrom(proto)
-    for tensor in copy.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            # As an input of the same name and type it is still declared.
-            info = copy.graph.input.add(name=tensor.name)
-            info.type.tensor_type.elem_type = tensor.data_type
-            for extent in tensor.dims:
-                info.type.tensor_type.shape.dim.add(dim_value=extent)
-    internal = [t for t in copy.graph.initializer if t.data_location != onnx.TensorProto.EXTERNAL]
-    del copy.graph.initializer[:]
-    copy.graph.initializer.extend(internal)
+    for field, value in proto.ListFields():
+        if field.name != "graph":
+            _set_field(copy, field.name, value)
+    for field, value in proto.graph.ListFields():
+        if field.name != "initializer":
+            _set_field(copy.graph, field.name, value)
+    copy.graph.initializer.extend(kept)
+    declared = {info.name for info in proto.graph.input}
+    for tensor in left_out:
+        if tensor.name in declared:
+            continue
+        # As an input of the same name and type it is still declared.
+        info = copy.graph.input.add(name=tensor.name)
+        info.type.tensor_type.elem_type = tensor.data_type
+        for extent in tensor.dims:
+            info.type.tensor_type.shape.dim.add(dim_value=extent)
     return copy
+
+
+def _set_field(message: Any, name: str, value: Any) -> None:
+    """Copy one field, of any kind, into an empty message."""
+    if hasattr(value, "extend"):
+        getattr(message, name).extend(value)
+    elif hasattr(value, "CopyFrom"):
+        getattr(message, name).CopyFrom(value)
+    else:
+        setattr(message, name, value)
 
 
 def _node(proto: NodeProto, folder: Path | None) -> Node:

@@ -104,7 +104,7 @@ def quant_weight(static: StaticQuant, axis: int) -> QuantWeight | None:
     n = values.shape[axis]
     scale = np.ascontiguousarray(np.broadcast_to(static.scale, (n,)))
     zero = np.ascontiguousarray(np.broadcast_to(zero, (n,)))
-    return QuantWeight(values.astype(np.int8), scale, zero if np.any(zero) else None)
+    return QuantWeight(values.astype(np.int8, copy=False), scale, zero if np.any(zero) else None)
 
 
 def quant_bias(
@@ -141,8 +141,12 @@ def quant_bias(
 
 def cannot_wrap(weight: NDArray[np.int8], zero: Array | None, bias: NDArray[np.int32]) -> bool:
     """Whether no input can make bias + sum of products exceed int32; weight is (n, ...)."""
-    rows = weight.reshape(len(weight), -1).astype(np.int64)
+    rows = weight.reshape(len(weight), -1)
+    limit = int(np.iinfo(np.int32).max)
+    if 255 * 255 * rows.shape[1] + int(np.abs(bias.astype(np.int64)).max(initial=0)) <= limit:
+        return True  # whatever the weights are: no need to look at all of them
+    rows = rows.astype(np.int64)
     if zero is not None:
         rows = rows - zero.reshape(-1, 1)
     largest = 255 * np.abs(rows).sum(axis=1) + np.abs(bias.astype(np.int64))
-    return bool(np.all(largest <= np.iinfo(np.int32).max))
+    return bool(np.all(largest <= limit))

@@ -76,7 +76,10 @@ class Session:
     def __init__(self, model: ModelLike, *, threads: int | None = None) -> None:
         graph = load_graph(model)
         simplify(graph)
+        _core.trim_memory()  # the file and its parsed form, twice the weights
         self._start(graph, [value.name for value in graph.outputs], threads)
+        del graph
+        _core.trim_memory()
 
     @classmethod
     def from_graph(cls, graph: Graph, outputs: Sequence[str], *, ordered: bool = True) -> Session:
@@ -109,6 +112,9 @@ class Session:
             isinstance(extent, int) for shape in shapes for extent in shape
         ):
             self.compiled_for(tuple(tuple(int(n or 0) for n in shape) for shape in shapes))
+            # No other program will be asked for: what only compiling needs is let go.
+            self._graph = graph.signature()
+            self._packed.clear()
 
     @property
     def backend(self) -> str:
@@ -169,10 +175,7 @@ class Session:
             An array has another dtype than the model's input.
         """
         wanted = self._wanted(output_names)
-        arrays = self._arrays(feeds)
-        batch = self._batch_of(arrays)
-        compiled = self.compiled_for(tuple(array.shape[1:] for array in arrays))
-        flat = [to_bytes(array).reshape(-1) for array in arrays]
+        compiled, flat, batch = self._prepare(feeds)
         try:
             results = compiled.program.run(flat, batch, self._threads)
         except (MemoryError, ValueError) as error:
@@ -186,6 +189,33 @@ class Session:
             for info, flat_result in zip(compiled.outputs, results, strict=True)
         ]
         return [returned[index] for index in wanted]
+
+    def time_steps(self, feeds: Mapping[str, Any]) -> list[float]:
+        """Run the model once and return how many seconds each step of `describe()` took.
+
+        Parameters
+        ----------
+        feeds : mapping of str to array
+            As for `run`.
+
+        Returns
+        -------
+        list of float
+
+        Raises
+        ------
+        InvalidArgumentError, InvalidDtypeError
+            As for `run`.
+        """
+        compiled, flat, batch = self._prepare(feeds)
+        return compiled.program.time_steps(flat, batch, self._threads)
+
+    def _prepare(self, feeds: Mapping[str, Any]) -> tuple[Compiled, list[NDArray[Any]], int]:
+        """Return the program for these arrays, what it reads, and the batch."""
+        arrays = self._arrays(feeds)
+        batch = self._batch_of(arrays)
+        compiled = self.compiled_for(tuple(array.shape[1:] for array in arrays))
+        return compiled, [to_bytes(array).reshape(-1) for array in arrays], batch
 
     def _wanted(self, output_names: Sequence[str] | None) -> list[int]:
         if output_names is None:
