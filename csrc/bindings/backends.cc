@@ -1,4 +1,5 @@
 // Backends, threads, build.
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,12 +53,15 @@ std::string select(const std::vector<std::string>& features) {
 
 std::vector<std::string> kernel_names(const KernelTable& table) {
   std::vector<std::string> names;
-  const auto add = [&](const auto&... kernels) { (names.push_back(kernels.name), ...); };
-  add(table.gemm_s32, table.gemm_u8, table.depthwise_s32, table.depthwise_u8, table.requantize_s32,
-      table.requantize_u8, table.add_u8, table.quantize_u8, table.dequantize_u8, table.max_u8,
-      table.avg_u8, table.mul_u8, table.lookup_u8, table.softmax_u8, table.moments_u8,
-      table.normalize_u8, table.transpose_u8, table.transpose_u32, table.stream_copy,
-      table.gemm_f32, table.depthwise_f32);
+  const auto add_one = [&](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
+  const auto add = [&](const auto&... kernels) { (add_one(kernels.name), ...); };
+  add(table.gemm_s32, table.gemm_u8, table.matmul_u8, table.depthwise_s32, table.depthwise_u8,
+      table.requantize_s32, table.requantize_u8, table.add_u8, table.quantize_u8,
+      table.dequantize_u8, table.max_u8, table.avg_u8, table.mul_u8, table.lookup_u8,
+      table.softmax_u8, table.moments_u8, table.normalize_u8, table.transpose_u8,
+      table.transpose_u32, table.stream_copy, table.gemm_f32, table.depthwise_f32);
   return names;
 }
 

@@ -128,6 +128,11 @@ struct KernelTable {
   Kernel<GemmU8Fn> gemm_u8;
   Kernel<GemmPrepareFn> gemm_prepare = {nullptr, nullptr};  // for scheduled panels only
 
+  // The GEMM of panels packed while a network runs, sequential on every ISA.
+  size_t matmul_mr;
+  PanelGeometry matmul_geometry;
+  Kernel<GemmU8Fn> matmul_u8;
+
   PanelGeometry depthwise_geometry;  // nr == granule: every panel has full width
   Kernel<DepthwiseS32Fn> depthwise_s32;
   Kernel<DepthwiseU8Fn> depthwise_u8;

@@ -15,8 +15,8 @@ inline constexpr size_t kMaxLayerNorm = 65536;
 // Of contiguous (rows, n) bytes. Sums are integers, so their order does not matter, and the scale
 // and zero point of the input cancel but for epsilon:
 //
-//   s = sum q, t = sum q^2;   r = float32(1 / sqrt(double(n * t - s * s) + double(epsilon) * n * n))
-//   v = fma(float32(n * q - s) * r, gamma[j], beta[j]);   y = clamp(rne(v) + zero_point)
+//   s = sum q, t = sum q^2;   r = float32(1 / sqrt(double(n * t - s * s) + double(epsilon) * n *
+//   n)) v = fma(float32(n * q - s) * r, gamma[j], beta[j]);   y = clamp(rne(v) + zero_point)
 //
 // gamma and beta are in output steps: divided by the output's scale. epsilon is in squared input
 // steps: the layer's epsilon / x_scale^2, finite, > 0. Integers and the inner root are exact or

@@ -104,7 +104,7 @@ void matmul(const Context& context, const MatMulShape& shape, const MatMulQuant&
   check_multiplier("multiplier", quant.multiplier);
   check_range("output", quant.range);
   const KernelTable& kernels = context.kernels();
-  const PanelGeometry geometry = kernels.gemm_geometry;
+  const PanelGeometry geometry = kernels.matmul_geometry;
   const size_t segments = matmul_segments(quant.b_zero_point);
   const size_t panels = blocks_of(shape.n, geometry.nr);
   const size_t stride = panel_stride_bytes(geometry.nr, segments, shape.k);
@@ -133,10 +133,10 @@ void matmul(const Context& context, const MatMulShape& shape, const MatMulQuant&
     for (size_t i = 0; i < segments * rows; ++i) pointers[i] = a + i % rows * shape.a.row;
     for (size_t p = 0; p < panels; ++p) {
       const GemmTile gemm = {pointers, rows, segments, shape.k, packed + p * stride, cols(p)};
-      kernels.gemm_u8.run(gemm, requant, none, c + p * geometry.nr, shape.c.row);
+      kernels.matmul_u8.run(gemm, requant, none, c + p * geometry.nr, shape.c.row);
     }
   };
-  run(context, shape, batch, kernels.gemm_mr, pack, tile);
+  run(context, shape, batch, kernels.matmul_mr, pack, tile);
 }
 
 void matmul_f32(const Context& context, const MatMulShape& shape, size_t batch,

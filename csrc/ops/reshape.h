@@ -1,5 +1,5 @@
-// Ops that move elements and compute nothing. They know an element's size only: 1 or 4 bytes, and any
-// in transpose2d.
+// Ops that move elements and compute nothing. They know an element's size only: 1 or 4 bytes, and
+// any in transpose2d.
 #pragma once
 
 #include <cstddef>

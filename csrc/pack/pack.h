@@ -99,8 +99,8 @@ PackedMatrix pack_weights(const PanelGeometry& geometry, const WeightView& weigh
                           const PackParams& params);
 
 // Packs for depthwise kernels: view.n = channels, view.segments = kernel columns, view.segment_k =
-// kernel rows. A segment of the result has segment_k * repeats() weights. Same folding and errors as
-// pack_weights.
+// kernel rows. A segment of the result has segment_k * repeats() weights. Same folding and errors
+// as pack_weights.
 PackedMatrix pack_depthwise_weights(const PanelGeometry& geometry, const WeightView& weights,
                                     const PackParams& params);
 

@@ -91,8 +91,9 @@ inline std::string describe(const Problem& p, const char* kernel) {
 
 class GemmTest : public KernelTest {
  protected:
-  size_t mr() const { return table().gemm_mr; }
-  size_t nr() const { return table().gemm_geometry.nr; }
+  // Of the largest tile of any GEMM kernel in the table.
+  size_t mr() const { return std::max(table().gemm_mr, table().matmul_mr); }
+  size_t nr() const { return std::max(table().gemm_geometry.nr, table().matmul_geometry.nr); }
   size_t granule() const { return table().gemm_geometry.granule; }
 
   // Column counts around every granule and the panel's width.
@@ -106,26 +107,47 @@ class GemmTest : public KernelTest {
     return cols;
   }
 
-  // Runs the int32 kernel and the u8 kernel with and without residual, with every operand against
-  // a guard page, and compares with the reference.
+  // Runs every kernel whose tile holds the problem, with every operand against a guard page, and
+  // compares with the reference: int32, and u8 with and without residual.
   void check(const Problem& p, Guard guard) {
+    acc_.resize(p.rows * p.cols);
+    for (size_t i = 0; i < p.rows; ++i) {
+      for (size_t j = 0; j < p.cols; ++j) acc_[i * p.cols + j] = reference_s32(p, i, j);
+    }
+    if (p.rows <= table().gemm_mr && p.cols <= table().gemm_geometry.nr) check_gemm(p, guard);
+    const bool own_matmul = table().matmul_u8.run != table().gemm_u8.run;
+    if (HasFatalFailure() || !own_matmul) return;
+    if (p.rows <= table().matmul_mr && p.cols <= table().matmul_geometry.nr) check_matmul(p, guard);
+  }
+
+ private:
+  PackedMatrix pack(const Problem& p, const PanelGeometry& geometry) const {
     const ptrdiff_t k = static_cast<ptrdiff_t>(p.segment_k);
     const WeightView view = {
         p.w.data(), p.cols, p.segments, p.segment_k, static_cast<ptrdiff_t>(p.segments) * k, k, 1};
-    const PackedMatrix packed = pack_weights(table().gemm_geometry, view,
-                                             {.bias = p.bias.data(),
-                                              .multiplier = p.multiplier.data(),
-                                              .weight_zero_point = p.weight_zero_point.data(),
-                                              .a_zero_point = p.a_zero_point});
+    return pack_weights(geometry, view,
+                        {.bias = p.bias.data(),
+                         .multiplier = p.multiplier.data(),
+                         .weight_zero_point = p.weight_zero_point.data(),
+                         .a_zero_point = p.a_zero_point});
+  }
+
+  GemmTile tile_of(const Problem& p, const PackedMatrix& packed, const uint8_t* panel,
+                   const std::vector<const uint8_t*>& rows) const {
+    return {.a = rows.data(),
+            .rows = p.rows,
+            .segments = packed.segments(),
+            .segment_k = packed.segment_k(),
+            .panel = panel,
+            .cols = p.cols};
+  }
+
+  void check_gemm(const Problem& p, Guard guard) {
+    const PackedMatrix packed = pack(p, table().gemm_geometry);
     ASSERT_EQ(packed.panel_count(), 1u);
     const GuardedBuffer<uint8_t> panel({packed.panel(0), packed.size_bytes()}, guard);
-    const std::vector<const uint8_t*> row_pointers = place_rows(p, packed.repeats(), guard);
-    GemmTile tile = {.a = row_pointers.data(),
-                     .rows = p.rows,
-                     .segments = packed.segments(),
-                     .segment_k = packed.segment_k(),
-                     .panel = panel.data(),
-                     .cols = p.cols};
+    const std::vector<const uint8_t*> rows = place_rows(p, packed.repeats(), guard);
+    GemmTile tile = tile_of(p, packed, panel.data(), rows);
     const bool prepares = table().gemm_prepare.run != nullptr;
     GuardedBuffer<uint8_t> prepared(prepares ? scheduled_a_bytes(tile.segments, tile.segment_k) : 0,
                                     guard);
@@ -136,23 +158,29 @@ class GemmTest : public KernelTest {
       tile.prepared = prepared.data();
     }
     run_s32(p, tile, guard);
-    if (!HasFatalFailure()) run_u8(p, tile, guard, false);
-    if (!HasFatalFailure()) run_u8(p, tile, guard, true);
+    if (!HasFatalFailure()) run_u8(table().gemm_u8, p, tile, guard, false);
+    if (!HasFatalFailure()) run_u8(table().gemm_u8, p, tile, guard, true);
   }
 
- private:
+  void check_matmul(const Problem& p, Guard guard) {
+    const PackedMatrix packed = pack(p, table().matmul_geometry);
+    ASSERT_EQ(packed.panel_count(), 1u);
+    const GuardedBuffer<uint8_t> panel({packed.panel(0), packed.size_bytes()}, guard);
+    const std::vector<const uint8_t*> rows = place_rows(p, packed.repeats(), guard);
+    const GemmTile tile = tile_of(p, packed, panel.data(), rows);
+    run_u8(table().matmul_u8, p, tile, guard, false);
+    if (!HasFatalFailure()) run_u8(table().matmul_u8, p, tile, guard, true);
+  }
+
   void run_s32(const Problem& p, const GemmTile& tile, Guard guard) {
-    acc_.resize(p.rows * p.cols);
-    for (size_t i = 0; i < p.rows; ++i) {
-      for (size_t j = 0; j < p.cols; ++j) acc_[i * p.cols + j] = reference_s32(p, i, j);
-    }
     OutputGrid<int32_t> c(p.rows, p.cols, p.cols + kGap, guard);
     table().gemm_s32.run(tile, c.data(), c.ld());
     SCOPED_TRACE(describe(p, table().gemm_s32.name));
     c.expect([&](size_t i, size_t j) { return acc_[i * p.cols + j]; });
   }
 
-  void run_u8(const Problem& p, const GemmTile& tile, Guard guard, bool has_residual) {
+  void run_u8(const Kernel<GemmU8Fn>& kernel, const Problem& p, const GemmTile& tile, Guard guard,
+              bool has_residual) {
     const size_t ld = p.cols + kGap;
     GuardedBuffer<uint8_t> r((p.rows - 1) * ld + p.cols, guard);
     for (size_t i = 0; i < p.rows; ++i) {
@@ -163,8 +191,8 @@ class GemmTest : public KernelTest {
                                .multiplier = p.residual_multiplier,
                                .zero_point = p.residual_zero_point};
     OutputGrid<uint8_t> c(p.rows, p.cols, ld, guard);
-    table().gemm_u8.run(tile, p.requant, residual, c.data(), ld);
-    SCOPED_TRACE(describe(p, table().gemm_u8.name) + (has_residual ? ", residual" : ""));
+    kernel.run(tile, p.requant, residual, c.data(), ld);
+    SCOPED_TRACE(describe(p, kernel.name) + (has_residual ? ", residual" : ""));
     c.expect([&](size_t i, size_t j) {
       return reference_u8(p, acc_[i * p.cols + j], i, j, has_residual);
     });

@@ -21,6 +21,7 @@ TEST(Registry, RowsAreCompleteAndScalarIsLast) {
     const KernelTable& table = *backend.table;
     EXPECT_NE(table.gemm_s32.run, nullptr);
     EXPECT_NE(table.gemm_u8.run, nullptr);
+    EXPECT_NE(table.matmul_u8.run, nullptr);
     EXPECT_NE(table.depthwise_s32.run, nullptr);
     EXPECT_NE(table.depthwise_u8.run, nullptr);
     EXPECT_NE(table.requantize_s32.run, nullptr);
@@ -41,6 +42,7 @@ TEST(Registry, RowsAreCompleteAndScalarIsLast) {
     EXPECT_NE(table.gemm_f32.run, nullptr);
     EXPECT_NE(table.depthwise_f32.run, nullptr);
     EXPECT_EQ(table.gemm_geometry.nr % table.gemm_geometry.granule, 0u);
+    EXPECT_EQ(table.matmul_geometry.order, kSequential);
     EXPECT_EQ(table.depthwise_geometry.nr, table.depthwise_geometry.granule);
   }
   EXPECT_STREQ(all_backends().back().name, "scalar");

@@ -199,9 +199,15 @@ TEST_P(GemmTest, WeightZeroPoints) {
 }
 
 TEST_P(GemmTest, KernelNamesSayTheirTile) {
-  const std::string tile = std::to_string(mr()) + "x" + std::to_string(nr()) + "x4_";
-  EXPECT_EQ(std::string(table().gemm_s32.name).rfind("gemm_u8s8_s32_" + tile, 0), 0u);
-  EXPECT_EQ(std::string(table().gemm_u8.name).rfind("gemm_u8s8_u8_" + tile, 0), 0u);
+  const auto tile = [](size_t mr, const PanelGeometry& geometry) {
+    return std::to_string(mr) + "x" + std::to_string(geometry.nr) + "x4_";
+  };
+  const KernelTable& t = table();
+  const std::string gemm = tile(t.gemm_mr, t.gemm_geometry);
+  EXPECT_EQ(std::string(t.gemm_s32.name).rfind("gemm_u8s8_s32_" + gemm, 0), 0u);
+  EXPECT_EQ(std::string(t.gemm_u8.name).rfind("gemm_u8s8_u8_" + gemm, 0), 0u);
+  const std::string matmul = tile(t.matmul_mr, t.matmul_geometry);
+  EXPECT_EQ(std::string(t.matmul_u8.name).rfind("gemm_u8s8_u8_" + matmul, 0), 0u);
 }
 
 OCTAVO_INSTANTIATE_FOR_BACKENDS(GemmTest);

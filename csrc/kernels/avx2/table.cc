@@ -10,6 +10,9 @@ constinit const KernelTable kAvx2Table = {
     .gemm_s32 = {"gemm_u8s8_s32_8x8x4_avx2", gemm_u8s8_s32_8x8x4_avx2},
     .gemm_u8 = {"gemm_u8s8_u8_8x8x4_avx2", gemm_u8s8_u8_8x8x4_avx2},
     .gemm_prepare = {"gemm_prepare_8x4_avx2", gemm_prepare_8x4_avx2},
+    .matmul_mr = kMatMulMrAvx2,
+    .matmul_geometry = kMatMulGeometryAvx2,
+    .matmul_u8 = {"gemm_u8s8_u8_5x16x4_avx2", gemm_u8s8_u8_5x16x4_avx2},
 
     .depthwise_geometry = kDepthwiseGeometryAvx2,
     .depthwise_s32 = {"depthwise_u8s8_s32_8x4_avx2", depthwise_u8s8_s32_8x4_avx2},

@@ -10,6 +10,9 @@ constinit const KernelTable kAvx512VnniTable = {
     .gemm_geometry = kGemmGeometryAvx512Vnni,
     .gemm_s32 = {"gemm_u8s8_s32_24x64x4_avx512vnni", gemm_u8s8_s32_24x64x4_avx512vnni},
     .gemm_u8 = {"gemm_u8s8_u8_24x64x4_avx512vnni", gemm_u8s8_u8_24x64x4_avx512vnni},
+    .matmul_mr = kGemmMrAvx512Vnni,
+    .matmul_geometry = kGemmGeometryAvx512Vnni,
+    .matmul_u8 = {"gemm_u8s8_u8_24x64x4_avx512vnni", gemm_u8s8_u8_24x64x4_avx512vnni},
 
     .depthwise_geometry = kDepthwiseGeometryAvx512Vnni,
     .depthwise_s32 = {"depthwise_u8s8_s32_16x4_avx512vnni", depthwise_u8s8_s32_16x4_avx512vnni},

@@ -9,6 +9,9 @@ constinit const KernelTable kAvxVnniTable = {
     .gemm_geometry = kGemmGeometryAvxVnni,
     .gemm_s32 = {"gemm_u8s8_s32_6x16x4_avxvnni", gemm_u8s8_s32_6x16x4_avxvnni},
     .gemm_u8 = {"gemm_u8s8_u8_6x16x4_avxvnni", gemm_u8s8_u8_6x16x4_avxvnni},
+    .matmul_mr = kGemmMrAvxVnni,
+    .matmul_geometry = kGemmGeometryAvxVnni,
+    .matmul_u8 = {"gemm_u8s8_u8_6x16x4_avxvnni", gemm_u8s8_u8_6x16x4_avxvnni},
 
     .depthwise_geometry = kDepthwiseGeometryAvx2,
     .depthwise_s32 = {"depthwise_u8s8_s32_8x4_avx2", depthwise_u8s8_s32_8x4_avx2},
@@ -20,7 +23,16 @@ constinit const KernelTable kAvxVnniTable = {
     .quantize_u8 = {"quantize_u8_avx2", quantize_u8_avx2},
     .dequantize_u8 = {"dequantize_u8_avx2", dequantize_u8_avx2},
     .max_u8 = {"max_u8_avx2", max_u8_avx2},
-    .sum_u8 = {"sum_u8_avx2", sum_u8_avx2},
+    .avg_u8 = {"avg_u8_avx2", avg_u8_avx2},
+    .mul_u8 = {"mul_u8_avx2", mul_u8_avx2},
+    .lookup_u8 = {"lookup_u8_avx2", lookup_u8_avx2},
+    .softmax_u8 = {"softmax_u8_avx2", softmax_u8_avx2},
+    .moments_u8 = {"moments_u8_avx2", moments_u8_avx2},
+    .normalize_u8 = {"normalize_u8_avx2", normalize_u8_avx2},
+
+    .transpose_u8 = {"transpose_u8_avx2", transpose_u8_avx2},
+    .transpose_u32 = {"transpose_u32_avx2", transpose_u32_avx2},
+    .stream_copy = {"stream_copy_avx2", stream_copy_avx2},
 
     .gemm_f32_mr = kGemmF32MrAvx2,
     .gemm_f32_nr = kGemmF32NrAvx2,

@@ -9,6 +9,9 @@ constinit const KernelTable kScalarTable = {
     .gemm_geometry = kGemmGeometryScalar,
     .gemm_s32 = {"gemm_u8s8_s32_4x16x4_scalar", gemm_u8s8_s32_4x16x4_scalar},
     .gemm_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
+    .matmul_mr = kGemmMrScalar,
+    .matmul_geometry = kGemmGeometryScalar,
+    .matmul_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
 
     .depthwise_geometry = kDepthwiseGeometryScalar,
     .depthwise_s32 = {"depthwise_u8s8_s32_8x4_scalar", depthwise_u8s8_s32_8x4_scalar},

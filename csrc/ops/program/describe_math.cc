@@ -47,7 +47,7 @@ MathWords describe_math(const KernelTable& kernels, bool, const step::Mul& op) {
 
 MathWords describe_math(const KernelTable& kernels, bool is_u8, const step::MatMul& op) {
   const MatMulShape& s = op.shape;
-  return {is_u8 ? kernels.gemm_u8.name : kernels.gemm_f32.name,
+  return {is_u8 ? kernels.matmul_u8.name : kernels.gemm_f32.name,
           product({s.m, s.k, s.n}) + (s.heads == 1 ? "" : " heads " + std::to_string(s.heads)) +
               (s.b_transposed ? " b transposed" : "")};
 }
