@@ -1,6 +1,7 @@
-// lookup, softmax, layer_norm and mul.
+// lookup, softmax, layer_norm, mul and concat.
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "bindings/arrays.h"
 #include "bindings/module.h"
@@ -115,6 +116,49 @@ py::array mul_arrays(const py::array& a, int64_t a_zero_point, const py::array& 
   return y;
 }
 
+py::array concat_arrays(const std::vector<py::array>& arrays, int64_t outer,
+                        const std::vector<int64_t>& zero_points,
+                        const std::vector<float>& multipliers,
+                        const std::vector<py::ssize_t>& shape, int64_t zero_point, int64_t qmin,
+                        int64_t qmax, bool is_signed) {
+  if (zero_points.size() != arrays.size() || multipliers.size() != arrays.size()) {
+    fail("zero_points, multipliers", std::to_string(zero_points.size()),
+         "one per array: " + std::to_string(arrays.size()));
+  }
+  const size_t rows = to_size("outer", outer);
+  const QuantRange range = to_range(zero_point, qmin, qmax, is_signed);
+  std::vector<U8View> views;
+  size_t total = 0;
+  for (const py::array& array : arrays) {
+    views.emplace_back(array, "arrays");
+    total += views.back().size();
+    if (rows == 0 || views.back().size() % rows != 0) {
+      fail("arrays", std::to_string(views.back().size()) + " elements",
+           "a multiple of outer, " + std::to_string(rows));
+    }
+  }
+  py::array y = new_bytes(is_signed, shape);
+  if (static_cast<size_t>(y.size()) != total) {
+    fail("shape", std::to_string(y.size()) + " elements", std::to_string(total));
+  }
+  uint8_t* out = mutable_bytes(y);
+  std::vector<ConcatBytes> inputs;
+  for (size_t i = 0; i < views.size(); ++i) {
+    const int32_t zero = to_zero_point("zero_points", zero_points[i], views[i].is_signed());
+    inputs.push_back({nullptr, views[i].size() / rows, zero, multipliers[i]});
+  }
+  {
+    const py::gil_scoped_release release;
+    for (size_t i = 0; i < views.size(); ++i) {
+      views[i].prepare();
+      inputs[i].x = views[i].data();
+    }
+    concat_requantized(default_context(), inputs, rows, range, out);
+    if (is_signed) flip_sign(out, total, out);
+  }
+  return y;
+}
+
 }  // namespace
 
 void bind_rows(py::module_& m) {
@@ -124,6 +168,8 @@ void bind_rows(py::module_& m) {
         "qmax"_a, "signed"_a);
   m.def("layer_norm", &layer_norm_array, "x"_a, "gamma"_a, "beta"_a, "epsilon"_a, "zero_point"_a,
         "qmin"_a, "qmax"_a, "signed"_a);
+  m.def("concat", &concat_arrays, "arrays"_a, "outer"_a, "zero_points"_a, "multipliers"_a,
+        "shape"_a, "zero_point"_a, "qmin"_a, "qmax"_a, "signed"_a);
   m.def("mul", &mul_arrays, "a"_a, "a_zero_point"_a, "b"_a, "b_zero_point"_a, "outer"_a, "inner"_a,
         "multiplier"_a, "zero_point"_a, "qmin"_a, "qmax"_a, "signed"_a);
 }

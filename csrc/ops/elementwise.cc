@@ -91,6 +91,31 @@ void add(const Context& context, const AddInput& a, const AddInput& b, size_t n,
   });
 }
 
+void concat_requantized(const Context& context, std::span<const ConcatBytes> inputs, size_t outer,
+                        const QuantRange& range, uint8_t* y) {
+  if (inputs.empty()) fail("inputs", "none", "at least one");
+  check_range("output", range);
+  size_t total = 0;
+  for (const ConcatBytes& input : inputs) {
+    if (__builtin_add_overflow(total, input.inner, &total)) {
+      fail("inner", "an overflow", "a valid size");
+    }
+    check_pointer("input", input.x, checked_product("input", {outer, input.inner}));
+    check_zero_point("input.zero_point", input.zero_point);
+    check_multiplier("input.multiplier", input.multiplier);
+  }
+  check_pointer("y", y, checked_product("y", {outer, total}));
+  const Requant requant = to_requant(range);
+  split_rows(context, outer, total, kGrain, [&](size_t o) {
+    uint8_t* to = y + o * total;
+    for (const ConcatBytes& input : inputs) {
+      context.kernels().requantize_u8.run(input.x + o * input.inner, input.inner, input.zero_point,
+                                          input.multiplier, requant, to);
+      to += input.inner;
+    }
+  });
+}
+
 void mul(const Context& context, const MulInput& a, const MulInput& b, size_t outer, size_t inner,
          size_t channels, float multiplier, const QuantRange& range, uint8_t* y) {
   const size_t size = checked_product("a", {outer, inner, channels});

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/quant.h"
 #include "runtime/context.h"
@@ -34,6 +35,17 @@ struct AddInput {
 // y = clamp(rne(fma(float(b - b_zp), b_mult, float(a - a_zp) * a_mult)) + zero_point).
 void add(const Context& context, const AddInput& a, const AddInput& b, size_t n,
          const QuantRange& range, uint8_t* y);
+
+struct ConcatBytes {
+  const uint8_t* x;
+  size_t inner;  // elements
+  int32_t zero_point;
+  float multiplier;  // its scale / the output's scale
+};
+
+// y[o][sum of inner]: row o of every input in turn, requantized as by requantize_u8.
+void concat_requantized(const Context& context, std::span<const ConcatBytes> inputs, size_t outer,
+                        const QuantRange& range, uint8_t* y);
 
 struct MulInput {
   const uint8_t* x;

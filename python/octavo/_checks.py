@@ -99,6 +99,8 @@ def float_array(name: str, x: ArrayLike) -> NDArray[np.float32]:
 
 def integer(name: str, value: object, lo: int, hi: int, *, note: str = "") -> int:
     """Check for one integer in lo..hi; `note` explains the range."""
+    if type(value) is int and lo <= value <= hi:  # The usual case, at once.
+        return value
     if isinstance(value, (bool, np.bool_)):
         raise wrong_dtype(name, "an integer", describe(value))
     if isinstance(value, np.ndarray) and value.shape == (1,):
@@ -175,6 +177,8 @@ def bound_k(name: str, k: int, *, zero_points: bool = False) -> None:
 
 def pair(name: str, value: object, lo: int) -> tuple[int, int]:
     """Normalise an integer or a pair (h, w) of them, each at least `lo`."""
+    if type(value) is int and lo <= value <= _MAX_GEOMETRY:  # The usual case, at once.
+        return value, value
     if not isinstance(value, (Sequence, np.ndarray)) or isinstance(value, str):
         both = integer(name, value, lo, _MAX_GEOMETRY)
         return both, both
@@ -186,6 +190,8 @@ def pair(name: str, value: object, lo: int) -> tuple[int, int]:
 
 def pads(name: str, value: object) -> tuple[int, int, int, int]:
     """Normalise padding to (top, left, bottom, right)."""
+    if type(value) is int and 0 <= value <= _MAX_GEOMETRY:  # The usual case, at once.
+        return value, value, value, value
     if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
         if len(value) == 4:
             top, left, bottom, right = (integer(name, v, 0, _MAX_GEOMETRY) for v in value)

@@ -119,6 +119,19 @@ def layer_norm(
 ) -> Bytes:
     """Over the last axis."""
 
+def concat(
+    arrays: Sequence[Bytes],  # each (outer, its own inner extent)
+    outer: int,
+    zero_points: Sequence[int],
+    multipliers: Sequence[float],  # scale / the output's scale
+    shape: Sequence[int],
+    zero_point: int,
+    qmin: int,
+    qmax: int,
+    signed: bool,
+) -> Bytes:
+    """Joined by rows, requantized."""
+
 def mul(
     a: Bytes,
     a_zero_point: int,

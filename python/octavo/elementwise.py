@@ -27,7 +27,7 @@ from octavo._checks import (
     wrong_dtype,
     zero_point,
 )
-from octavo.requantization import activation_clamp, multipliers, requantize_linear, scale_ratio
+from octavo.requantization import activation_clamp, multipliers, scale_ratio
 
 __all__ = ["add", "concat", "mul"]
 
@@ -255,9 +255,10 @@ def concat(
     if not first:
         raise invalid("arrays[0]", "at least one dimension", "a scalar")
     axis = integer("axis", axis, -len(first), len(first) - 1)
-    rest = np.delete(first, axis)
+    at = axis % len(first)
     for i, part in enumerate(parts):
-        if part.ndim != len(first) or (np.delete(part.shape, axis) != rest).any():
+        others = (*part.shape[:at], *part.shape[at + 1 :])
+        if part.ndim != len(first) or others != (*first[:at], *first[at + 1 :]):
             expected = f"shape {first} of arrays[0] but for axis {axis}"
             raise invalid(f"arrays[{i}]", expected, f"shape {part.shape}")
     out = byte_dtype("dtype", parts[0].dtype if dtype is None else dtype)
@@ -275,15 +276,16 @@ def concat(
     for name, values in (("scales", scales), ("zero_points", zeros)):
         if len(values) != len(parts):
             raise invalid(name, f"{len(parts)} values, one per array", f"{len(values)} values")
-    converted = [
-        requantize_linear(
-            part,
-            scale(f"scales[{i}]", scales[i]),
-            zero_point(f"zero_points[{i}]", zeros[i], byte_dtype("arrays", part.dtype)),
-            out_scale,
-            out_zero_point,
-            dtype=out,
-        )
-        for i, part in enumerate(parts)
+    own_zeros = [
+        zero_point(f"zero_points[{i}]", z, byte_dtype("arrays", part.dtype))
+        for i, (z, part) in enumerate(zip(zeros, parts, strict=True))
     ]
-    return cast(Bytes, np.concatenate(converted, axis))
+    factors = [scale_ratio(f"scales[{i}]", s, out_scale) for i, s in enumerate(scales)]
+    zero = zero_point("out_zero_point", out_zero_point, out)
+    shape = [*first]
+    shape[at] = sum(part.shape[at] for part in parts)
+    if 0 in shape:
+        return cast(Bytes, np.empty(shape, out))
+    args = (zero, *byte_range(out), out == "int8")
+    outer = math.prod(first[:at])
+    return _core.concat([contiguous(p) for p in parts], outer, own_zeros, factors, shape, *args)

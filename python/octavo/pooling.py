@@ -33,6 +33,8 @@ def _some_tap_inside(
     size: int, kernel: int, stride: int, dilation: int, before: int, n: int
 ) -> bool:
     """Whether each of n windows along one axis holds at least one of `size` pixels."""
+    if dilation == 1:  # Those between the first and the last do if these two do.
+        return before < kernel and (n - 1) * stride - before < size
     first = np.arange(n, dtype=np.int64) * stride - before
     # The first tap that is not left of the image must not be right of it, nor past the last tap.
     skipped = np.maximum(-(first // dilation), 0)

@@ -135,6 +135,29 @@ TEST_P(RowOpTest, MulByAGateAndByATensor) {
   }
 }
 
+TEST_P(RowOpTest, ConcatRequantizes) {
+  const QuantRange range = {30, 5, 255};
+  const size_t outer = 3000, inner[] = {3, 0, 70};
+  const auto a = random_bytes<uint8_t>(outer * 3, 13), c = random_bytes<uint8_t>(outer * 70, 14);
+  const ConcatBytes inputs[] = {
+      {a.data(), inner[0], 100, 0.5f}, {nullptr, inner[1], 0, 1.0f}, {c.data(), inner[2], 7, 1.5f}};
+  std::vector<uint8_t> expected;
+  for (size_t o = 0; o < outer; ++o) {
+    for (size_t i = 0; i < 3; ++i) {
+      expected.push_back(quantize_step(static_cast<float>(a[o * 3 + i] - 100) * 0.5f, range));
+    }
+    for (size_t i = 0; i < 70; ++i) {
+      expected.push_back(quantize_step(static_cast<float>(c[o * 70 + i] - 7) * 1.5f, range));
+    }
+  }
+  for (const Context& context : contexts()) {
+    std::vector<uint8_t> y(expected.size());
+    concat_requantized(context, inputs, outer, range, y.data());
+    EXPECT_EQ(y, expected);
+    EXPECT_THROW(concat_requantized(context, {}, outer, range, y.data()), Error);
+  }
+}
+
 TEST_P(RowOpTest, QuantizeTranspose) {
   const QuantRange range = {114, 0, 255};
   for (size_t channels : {1, 3, 4, 5, 70}) {
