@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/buffer.h"
 #include "ops/conv2d.h"
 #include "runtime/backend.h"
 
@@ -128,6 +129,13 @@ std::vector<T> random_bytes(size_t n, uint32_t seed) {
   return bytes;
 }
 
+AlignedBuffer aligned_bytes(size_t n, uint32_t seed) {
+  const std::vector<uint8_t> bytes = random_bytes<uint8_t>(n, seed);
+  AlignedBuffer buffer(n);
+  if (n != 0) std::memcpy(buffer.data(), bytes.data(), n);
+  return buffer;
+}
+
 class Problem {
  public:
   Problem(const Layer& layer, const Backend& backend)
@@ -154,9 +162,9 @@ class Problem {
                      .residual_zero_point = 3};
     conv_ = std::make_unique<Conv2d>(backend, params);
     const Extent2d out = conv_->output_size(layer.size, layer.size);
-    x_ = random_bytes<uint8_t>(layer.size * layer.size * layer.in, 2);
-    y_.resize(out.h * out.w * layer.out);
-    residual_ = random_bytes<uint8_t>(layer.residual ? y_.size() : 0, 3);
+    x_ = aligned_bytes(layer.size * layer.size * layer.in, 2);
+    y_ = AlignedBuffer(out.h * out.w * layer.out);
+    residual_ = aligned_bytes(layer.residual ? y_.size() : 0, 3);
     macs_ = static_cast<double>(y_.size() * k);
     run();
     const double start = now_seconds();
@@ -198,7 +206,7 @@ class Problem {
   const Layer& layer_;
   Context context_;
   std::unique_ptr<Conv2d> conv_;
-  std::vector<uint8_t> x_, y_, residual_;
+  AlignedBuffer x_, y_, residual_;  // as in the arena of a program
   double macs_;
   int repeats_;
   std::vector<double> seconds_;
