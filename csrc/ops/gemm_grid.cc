@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kMacsPerThread = size_t{1} << 20;
 // With few rows it is reading the weights that takes the time: what a byte costs from L3.
 constexpr size_t kMacsPerByte = 6;
+// Two register tiles: fewer rows are not worth a part of their own.
+constexpr size_t kRowsPerPart = 12;
 // More tasks than threads, so that a slow thread does not hold up the others.
 constexpr size_t kTasksPerThread = 4;
 
@@ -52,7 +54,7 @@ GemmGrid plan_gemm(const Context& context, const GemmExtent& extent) {
   const size_t threads = grid.threads;
   if (threads == 1) return grid;
   const size_t tasks = threads * kTasksPerThread;
-  const size_t most_m_parts = parts_for(threads, extent.m, 2 * extent.mr);
+  const size_t most_m_parts = parts_for(threads, extent.m, kRowsPerPart);
   if (most_m_parts < threads) {
     grid.n_parts = parts_for(threads, extent.panels, 1);
     if (grid.n_parts < threads) grid.m_parts = most_m_parts;
