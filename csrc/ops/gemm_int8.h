@@ -58,22 +58,21 @@ void run_packed(const Context& context, const PackedMatrix& packed, size_t m, co
                     .panel = nullptr,
                     .cols = 0};
   };
-  // Prepared rows are this thread's, and last until it fills the next tile.
-  auto prepared = [&] {
-    return kernels.gemm_prepare.run == nullptr
-               ? nullptr
-               : scratch<uint8_t>(Scratch::prepared_rows,
-                                  scheduled_a_bytes(packed.segments(), packed.segment_k()));
-  };
+  // Kernels that read prepared rows do not need the pointers: one of them says where those are.
+  const bool prepares = kernels.gemm_prepare.run != nullptr;
   auto fill_and_prepare = [&](size_t row, size_t rows, const uint8_t** a) {
     fill(row, rows, a);
-    if (uint8_t* to = prepared()) kernels.gemm_prepare.run(tile_at(a, rows), to);
+    if (!prepares) return;
+    uint8_t* prepared = scratch<uint8_t>(Scratch::prepared_rows,
+                                         scheduled_a_bytes(packed.segments(), packed.segment_k()));
+    kernels.gemm_prepare.run(tile_at(a, rows), prepared);
+    a[0] = prepared;
   };
   auto kernel = [&](const uint8_t* const* a, size_t row, size_t rows, size_t panel) {
     GemmTile tile = tile_at(a, rows);
     tile.panel = packed.panel(panel);
     tile.cols = packed.panel_cols(panel);
-    tile.prepared = prepared();
+    if (prepares) tile.prepared = a[0];
     run_tile(kernels, tile, target.at(row, panel * packed.geometry().nr));
   };
   run_gemm<uint8_t>(context, extent, packed.segments(), fill_and_prepare, kernel);

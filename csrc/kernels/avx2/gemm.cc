@@ -26,6 +26,7 @@
 #include <immintrin.h>
 
 #include "kernels/avx2/epilogue.h"
+#include "kernels/avx2/prepare.h"
 #include "pack/layout.h"
 
 // Loops over rows must be gone before GCC decides what lives in registers.
@@ -151,6 +152,19 @@ GemmS32Fn* const kTilesS32[kMr] = OCTAVO_TILES(tile_s32);
 GemmU8Fn* const kTilesU8[kMr] = OCTAVO_TILES(tile_u8);
 
 }  // namespace
+
+void gemm_prepare_8x4_avx2(const GemmTile& tile, uint8_t* prepared) {
+  switch (prepared_rows(tile.rows)) {
+    case 1:
+      return prepare<1>(tile, prepared);
+    case 2:
+      return prepare<2>(tile, prepared);
+    case 4:
+      return prepare<4>(tile, prepared);
+    default:
+      return prepare<8>(tile, prepared);
+  }
+}
 
 void gemm_u8s8_s32_8x8x4_avx2(const GemmTile& tile, int32_t* c, size_t ldc) {
   kTilesS32[tile.rows - 1](tile, c, ldc);

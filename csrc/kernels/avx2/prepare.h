@@ -2,15 +2,18 @@
 //
 //   prepared[p][g][i] = the dword of group g (four k) of row i, its bytes in kPairingOrder[p]
 //
-// 8 rows are transposed, 8 dwords of each at a time, so that a group's dwords of all rows are one
+// 8 rows are transposed, 4 dwords of each at a time, so that a group's dwords of all rows are one
 // vector and what the kernel broadcasts lies in one cache line:
 //
-//   vpunpck{l,h}dq, vpunpck{l,h}qdq, vperm2i128   24 for 8 x 8 dwords
-//   vpshufb                                       2 per group: the other two pairings
-//   vmovdqa                                       3 per group
+//   vmovdqu, vinserti128 from memory     1 each per group
+//   vpunpck{l,h}dq, vpunpck{l,h}qdq      2 per group
+//   vpshufb                              2 per group: the other two pairings
+//   vmovdqa                              3 per group
 //
 // Fewer rows have groups of 4, 2 or 1 dwords; rows that do not exist repeat the first one. Edges:
 // the last dwords of a segment are loaded under a mask; bytes past the segment are zero.
+#pragma once
+
 #include <immintrin.h>
 
 #include "kernels/avx2/epilogue.h"
@@ -19,39 +22,30 @@
 namespace octavo {
 namespace {
 
-constexpr int kLanes = 8;
+constexpr size_t kGroups = sizeof(__m128i) / kKr;  // transposed at a time
 
-// `size` (1..31) bytes of a row.
-OCTAVO_INLINE __m256i load_tail(const uint8_t* a, size_t size) {
+// `size` (1..15) bytes of a row.
+OCTAVO_INLINE __m128i load_tail(const uint8_t* a, size_t size) {
   const size_t dwords = size / kKr;
-  const __m256i whole = _mm256_maskload_epi32((const int*)a, first_lanes(dwords));
+  const __m128i exists = _mm256_castsi256_si128(first_lanes(dwords));
+  const __m128i whole = _mm_maskload_epi32((const int*)a, exists);
   if (size % kKr == 0) return whole;
-  alignas(32) uint32_t lanes[kLanes];
-  _mm256_store_si256((__m256i*)lanes, whole);
+  alignas(16) uint32_t lanes[kGroups];
+  _mm_store_si128((__m128i*)lanes, whole);
   uint32_t last = 0;
   for (size_t k = 0; k < size % kKr; ++k) last |= (uint32_t)a[dwords * kKr + k] << (8 * k);
   lanes[dwords] = last;
-  return _mm256_load_si256((const __m256i*)lanes);
+  return _mm_load_si128((const __m128i*)lanes);
 }
 
-// v[i] lane j <-> v[j] lane i.
-OCTAVO_INLINE void transpose(__m256i (&v)[kLanes]) {
-  __m256i t[kLanes];
-  for (int i = 0; i < kLanes; i += 2) {
-    t[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
-    t[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
-  }
-  __m256i q[kLanes];
-  for (int i = 0; i < kLanes; i += 4) {
-    q[i] = _mm256_unpacklo_epi64(t[i], t[i + 2]);
-    q[i + 1] = _mm256_unpackhi_epi64(t[i], t[i + 2]);
-    q[i + 2] = _mm256_unpacklo_epi64(t[i + 1], t[i + 3]);
-    q[i + 3] = _mm256_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    v[i] = _mm256_permute2x128_si256(q[i], q[i + 4], 0x20);
-    v[i + 4] = _mm256_permute2x128_si256(q[i], q[i + 4], 0x31);
-  }
+// From v[i] = dwords of row i | of row i + 4 to v[g] = group g of all 8 rows.
+OCTAVO_INLINE void transpose(__m256i (&v)[kGroups]) {
+  const __m256i t0 = _mm256_unpacklo_epi32(v[0], v[1]), t1 = _mm256_unpackhi_epi32(v[0], v[1]);
+  const __m256i t2 = _mm256_unpacklo_epi32(v[2], v[3]), t3 = _mm256_unpackhi_epi32(v[2], v[3]);
+  v[0] = _mm256_unpacklo_epi64(t0, t2);
+  v[1] = _mm256_unpackhi_epi64(t0, t2);
+  v[2] = _mm256_unpacklo_epi64(t1, t3);
+  v[3] = _mm256_unpackhi_epi64(t1, t3);
 }
 
 OCTAVO_INLINE __m256i second_order(__m256i dwords) {
@@ -93,26 +87,35 @@ struct Planes {
   }
 };
 
+// Transposes four groups; load(row) returns their 16 bytes.
+template <size_t Slots, class Load>
+OCTAVO_INLINE void load_groups(const uint8_t* const (&rows)[Slots], const Load& load,
+                               __m256i (&v)[kGroups]) {
+  for (size_t i = 0; i < kGroups; ++i) {
+    const __m128i low = i < Slots ? load(rows[i]) : _mm_setzero_si128();
+    v[i] = i + 4 < Slots
+               ? _mm256_inserti128_si256(_mm256_castsi128_si256(low), load(rows[i + 4]), 1)
+               : _mm256_castsi128_si256(low);
+  }
+  transpose(v);
+}
+
 // One segment of every row, from group `group` on.
 template <size_t Slots>
 OCTAVO_INLINE void prepare_segment(const uint8_t* const* a, size_t rows, size_t segment_k,
                                    const Planes<Slots>& planes, size_t group) {
   const uint8_t* from[Slots];
   for (size_t i = 0; i < Slots; ++i) from[i] = a[i < rows ? i : 0];
-  __m256i v[kLanes] = {};
+  __m256i v[kGroups];
   size_t k = 0;
-  for (; k + sizeof(__m256i) <= segment_k; k += sizeof(__m256i)) {
-    for (size_t i = 0; i < Slots; ++i) v[i] = _mm256_loadu_si256((const __m256i*)(from[i] + k));
-    transpose(v);
-    for (int i = 0; i < kLanes; ++i) planes.store(group++, v[i]);
-    if constexpr (Slots < kLanes) {
-      for (int i = 0; i < kLanes; ++i) v[i] = _mm256_setzero_si256();
-    }
+  for (; k + sizeof(__m128i) <= segment_k; k += sizeof(__m128i)) {
+    load_groups(
+        from, [k](const uint8_t* row) { return _mm_loadu_si128((const __m128i*)(row + k)); }, v);
+    for (size_t i = 0; i < kGroups; ++i) planes.store(group++, v[i]);
   }
   const size_t left = segment_k - k;
   if (left == 0) return;
-  for (size_t i = 0; i < Slots; ++i) v[i] = load_tail(from[i] + k, left);
-  transpose(v);
+  load_groups(from, [k, left](const uint8_t* row) { return load_tail(row + k, left); }, v);
   for (size_t i = 0; i < (left + kKr - 1) / kKr; ++i) planes.store(group++, v[i]);
 }
 
@@ -127,17 +130,22 @@ OCTAVO_INLINE void prepare_segment(const uint8_t* const* a, size_t, size_t segme
     _mm256_storeu_si256((__m256i*)(at + planes.bytes + k), second_order(v));
     _mm256_storeu_si256((__m256i*)(at + 2 * planes.bytes + k), third_order(v));
   }
-  const size_t left = segment_k - k;
-  if (left == 0) return;
-  const __m256i v = load_tail(a[0] + k, left);
-  const __m256i exists = first_lanes((left + kKr - 1) / kKr);
-  _mm256_maskstore_epi32((int*)(at + k), exists, v);
-  _mm256_maskstore_epi32((int*)(at + planes.bytes + k), exists, second_order(v));
-  _mm256_maskstore_epi32((int*)(at + 2 * planes.bytes + k), exists, third_order(v));
+  while (k < segment_k) {
+    const size_t left = segment_k - k;
+    const size_t size = left < sizeof(__m128i) ? left : sizeof(__m128i);
+    const __m256i v = _mm256_castsi128_si256(size < sizeof(__m128i)
+                                                 ? load_tail(a[0] + k, size)
+                                                 : _mm_loadu_si128((const __m128i*)(a[0] + k)));
+    const __m256i exists = first_lanes((size + kKr - 1) / kKr);
+    _mm256_maskstore_epi32((int*)(at + k), exists, v);
+    _mm256_maskstore_epi32((int*)(at + planes.bytes + k), exists, second_order(v));
+    _mm256_maskstore_epi32((int*)(at + 2 * planes.bytes + k), exists, third_order(v));
+    k += size;
+  }
 }
 
 template <size_t Slots>
-void prepare(const GemmTile& tile, uint8_t* prepared) {
+OCTAVO_INLINE void prepare(const GemmTile& tile, uint8_t* prepared) {
   const size_t groups = scheduled_groups(1, tile.segment_k);
   const Planes<Slots> planes = {prepared, tile.segments * groups * Slots * kKr};
   for (size_t s = 0; s < tile.segments; ++s) {
@@ -146,18 +154,4 @@ void prepare(const GemmTile& tile, uint8_t* prepared) {
 }
 
 }  // namespace
-
-void gemm_prepare_8x4_avx2(const GemmTile& tile, uint8_t* prepared) {
-  switch (prepared_rows(tile.rows)) {
-    case 1:
-      return prepare<1>(tile, prepared);
-    case 2:
-      return prepare<2>(tile, prepared);
-    case 4:
-      return prepare<4>(tile, prepared);
-    default:
-      return prepare<8>(tile, prepared);
-  }
-}
-
 }  // namespace octavo
