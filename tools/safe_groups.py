@@ -65,7 +65,8 @@ def groups_of(w: IntArray, width: int) -> IntArray:
     n, segments, k = w.shape
     padded = np.zeros((-(-n // width) * width, segments, -(-k // 4) * 4), np.int32)
     padded[:n, :, :k] = w
-    return padded.reshape(-1, width, padded[0].size // 4, 4).swapaxes(1, 2)
+    groups: IntArray = padded.reshape(-1, width, padded[0].size // 4, 4).swapaxes(1, 2)
+    return groups
 
 
 def loads(groups: IntArray, order: tuple[int, ...]) -> IntArray:
