@@ -26,6 +26,7 @@
 #include <immintrin.h>
 
 #include "kernels/avx2/epilogue.h"
+#include "kernels/avx2/gemm_sequential.h"
 #include "kernels/avx2/prepare.h"
 #include "pack/layout.h"
 
@@ -173,6 +174,11 @@ void gemm_u8s8_s32_8x8x4_avx2(const GemmTile& tile, int32_t* c, size_t ldc) {
 void gemm_u8s8_u8_8x8x4_avx2(const GemmTile& tile, const Requant& requant, const Residual& residual,
                              uint8_t* c, size_t ldc) {
   kTilesU8[tile.rows - 1](tile, requant, residual, c, ldc);
+}
+
+void gemm_u8s8_u8_5x16x4_avx2(const GemmTile& tile, const Requant& requant,
+                              const Residual& residual, uint8_t* c, size_t ldc) {
+  sequential::run(tile, requant, residual, c, ldc);
 }
 
 }  // namespace octavo

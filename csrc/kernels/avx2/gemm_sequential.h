@@ -27,11 +27,9 @@
 #include "kernels/avx2/gemm.h"
 #include "pack/layout.h"
 
-// Loops over rows and vectors must be gone before GCC decides what lives in registers.
-#define OCTAVO_UNROLL _Pragma("GCC unroll 8")
-
 namespace octavo {
 namespace {
+namespace sequential {
 
 enum { kLanes = 8, kMr = kMatMulMrAvx2, kVectors = 2, kBlockSteps = 64 };
 
@@ -176,7 +174,7 @@ void tile_u8(const GemmTile& tile, const Requant& requant, const Residual& resid
   }
 }
 
-#define OCTAVO_TILES(tile)                                                        \
+#define OCTAVO_SEQUENTIAL_TILES(tile)                                                        \
   {                                                                               \
     {tile<1, 1>, tile<1, 2>}, {tile<2, 1>, tile<2, 2>}, {tile<3, 1>, tile<3, 2>}, \
         {tile<4, 1>, tile<4, 2>}, {                                               \
@@ -184,13 +182,13 @@ void tile_u8(const GemmTile& tile, const Requant& requant, const Residual& resid
     }                                                                             \
   }
 
-GemmU8Fn* const kTilesU8[kMr][kVectors] = OCTAVO_TILES(tile_u8);
+GemmU8Fn* const kTilesU8[kMr][kVectors] = OCTAVO_SEQUENTIAL_TILES(tile_u8);
 
-}  // namespace
-
-void gemm_u8s8_u8_5x16x4_avx2(const GemmTile& tile, const Requant& requant,
-                              const Residual& residual, uint8_t* c, size_t ldc) {
+OCTAVO_INLINE void run(const GemmTile& tile, const Requant& requant, const Residual& residual,
+                       uint8_t* c, size_t ldc) {
   kTilesU8[tile.rows - 1][(tile.cols - 1) / kLanes](tile, requant, residual, c, ldc);
 }
 
+}  // namespace sequential
+}  // namespace
 }  // namespace octavo
