@@ -12,8 +12,6 @@
 #include "kernels/avx2/epilogue.h"
 #include "pack/layout.h"
 
-#define OCTAVO_UNROLL _Pragma("GCC unroll 8")
-
 namespace octavo {
 namespace {
 

@@ -30,9 +30,6 @@
 #include "kernels/avx2/prepare.h"
 #include "pack/layout.h"
 
-// Loops over rows must be gone before GCC decides what lives in registers.
-#define OCTAVO_UNROLL _Pragma("GCC unroll 8")
-
 namespace octavo {
 namespace {
 

@@ -174,7 +174,7 @@ void tile_u8(const GemmTile& tile, const Requant& requant, const Residual& resid
   }
 }
 
-#define OCTAVO_SEQUENTIAL_TILES(tile)                                                        \
+#define OCTAVO_SEQUENTIAL_TILES(tile)                                             \
   {                                                                               \
     {tile<1, 1>, tile<1, 2>}, {tile<2, 1>, tile<2, 2>}, {tile<3, 1>, tile<3, 2>}, \
         {tile<4, 1>, tile<4, 2>}, {                                               \

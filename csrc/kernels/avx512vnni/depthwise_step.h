@@ -17,8 +17,6 @@
 #include "kernels/avx512vnni/lanes.h"
 #include "pack/layout.h"
 
-#define OCTAVO_UNROLL _Pragma("GCC unroll 8")
-
 namespace octavo {
 namespace {
 

@@ -4,9 +4,6 @@
 #include "kernels/avx512vnni/epilogue.h"
 #include "pack/layout.h"
 
-// Loops over rows and vectors must be gone before GCC decides what lives in registers.
-#define OCTAVO_UNROLL _Pragma("GCC unroll 16")
-
 namespace octavo {
 namespace {
 

@@ -20,9 +20,6 @@
 #include "kernels/avx2/epilogue.h"
 #include "pack/layout.h"
 
-// Loops over rows and vectors must be gone before GCC decides what lives in registers.
-#define OCTAVO_UNROLL _Pragma("GCC unroll 8")
-
 // A CPU with AVX-512 VNNI but without AVX-VNNI runs the same kernel under the other encoding; the
 // tests compile it so.
 #ifndef OCTAVO_VPDPBUSD
