@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from octavo import _core
 from octavo.graph.emit_math import arithmetic
 from octavo.graph.emit_matmul import matmul
+from octavo.graph.emit_pool import avg_pool_step, max_pool_step
 from octavo.graph.fuse_patterns import bias_vector, clamp_bounds
 from octavo.graph.ir import Array, Node
 from octavo.graph.lowering import Lowering, Stored, step_name
 from octavo.graph.passes.batch_norm import scale_and_shift
 from octavo.graph.qdq import byte_params
 from octavo.graph.shape_rules import sample_constant_shape
-from octavo.graph.windows import kernel_shape, spatial_pair, window_of
+from octavo.graph.windows import spatial_pair, window_of
 
 INF = float("inf")
 
@@ -202,39 +203,8 @@ def clamp(low: Lowering, node: Node) -> None:
 
 def pool(low: Lowering, node: Node) -> None:
     """MaxPool, AveragePool, GlobalAveragePool."""
-    x = low.channels_last(node.input(0), node)
-    spatial, axes = spatial_pair(node, x.shape), len(x.shape) - 1
-    whole = node.op == "GlobalAveragePool"
-    kernel = x.shape[1:] if whole else kernel_shape(node, axes)
-    window = window_of(node, spatial, axes, kernel)
-    shape = (x.shape[0], *window.output_size(spatial)[2 - axes :])
-    out = low.new("f32", shape, last=True)
-    if node.op == "MaxPool":
-        low.program.max_pool2d(
-            x.id,
-            out.id,
-            name=step_name(node),
-            height=spatial[0],
-            width=spatial[1],
-            channels=x.shape[0],
-            kernel=window.kernel,
-            stride=window.stride,
-            padding=window.padding,
-            dilation=window.dilation,
-        )
-    else:
-        low.program.avg_pool2d(
-            x.id,
-            out.id,
-            name=step_name(node),
-            height=spatial[0],
-            width=spatial[1],
-            channels=x.shape[0],
-            kernel=window.kernel,
-            stride=window.stride,
-            padding=window.padding,
-            count_include_pad=bool(node.attrs.get("count_include_pad", 0)),
-        )
+    step = max_pool_step if node.op == "MaxPool" else avg_pool_step
+    out = step(low, node, node, "f32")
     low.record(node.op, node, out)
     low.put(node.output, out)
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from octavo import _core
 from octavo.graph.emit_layout import concat_steps, pad_steps, rename_axes, slice_steps
+from octavo.graph.emit_pool import avg_pool_step, max_pool_step
 from octavo.graph.ir import ByteParams, Node
 from octavo.graph.lowering import Lowering, Stored, step_name
 from octavo.graph.qdq import QuantWeight, StaticQuant
 from octavo.graph.shape_rules import pad_extents, slice_ranges
-from octavo.graph.windows import kernel_shape, spatial_pair, window_of
+from octavo.graph.windows import spatial_pair, window_of
 
 
 def ratio(a: float, b: float) -> float:
@@ -178,24 +179,7 @@ def clamp(low: Lowering, node: Node) -> None:
 
 def max_pool(low: Lowering, node: Node) -> None:
     """MaxPool on bytes; their order is that of the reals, so parameters do not matter."""
-    source: Node = node.attrs["node"]
-    x = low.channels_last(node.input(0), node)
-    spatial, axes = spatial_pair(source, x.shape), len(x.shape) - 1
-    window = window_of(source, spatial, axes, kernel_shape(source, axes))
-    shape = (x.shape[0], *window.output_size(spatial)[2 - axes :])
-    out = low.new("u8", shape, last=True)
-    low.program.max_pool2d(
-        x.id,
-        out.id,
-        name=step_name(node),
-        height=spatial[0],
-        width=spatial[1],
-        channels=x.shape[0],
-        kernel=window.kernel,
-        stride=window.stride,
-        padding=window.padding,
-        dilation=window.dilation,
-    )
+    out = max_pool_step(low, node, node.attrs["node"], "u8")
     low.record("MaxPool", node, out)
     low.put(node.output, requantized(low, node, out, node.attrs["sources"][0]))
 
@@ -203,26 +187,13 @@ def max_pool(low: Lowering, node: Node) -> None:
 def avg_pool(low: Lowering, node: Node) -> None:
     """AveragePool or GlobalAveragePool [+ clamp]: integer sums, requantized once."""
     source: Node = node.attrs["node"]
-    x = low.channels_last(node.input(0), node)
-    spatial, axes = spatial_pair(source, x.shape), len(x.shape) - 1
-    whole = source.op == "GlobalAveragePool"
-    kernel = x.shape[1:] if whole else kernel_shape(source, axes)
-    window = window_of(source, spatial, axes, kernel)
-    shape = (x.shape[0], *window.output_size(spatial)[2 - axes :])
-    out = low.new("u8", shape, last=True)
     params, out_params = node.attrs["sources"][0], node.attrs["out"]
     qmin, qmax = bounds(node)
-    low.program.avg_pool2d(
-        x.id,
-        out.id,
-        name=step_name(node),
-        height=spatial[0],
-        width=spatial[1],
-        channels=x.shape[0],
-        kernel=window.kernel,
-        stride=window.stride,
-        padding=window.padding,
-        count_include_pad=bool(source.attrs.get("count_include_pad", 0)),
+    out = avg_pool_step(
+        low,
+        node,
+        source,
+        "u8",
         src_zero_point=params.zero_point,
         multiplier=ratio(params.scale, out_params.scale),
         zero_point=out_params.zero_point,
