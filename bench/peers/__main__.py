@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,56 +135,29 @@ def _requests(
     ]
 
 
-@app.command()
-def gemm(
-    threads: ThreadsOption = None,
-    repeats: RepeatsOption = None,
-    peers: PeersOption = "",
-    json_path: JsonOption = None,
-    quick: QuickOption = False,
-    avx2: Avx2Option = False,
-) -> None:
-    """Fully connected layers, requantized to u8."""
-    _run(_requests(["gemm"], threads, repeats, peers, quick, avx2), json_path)
+def _op_command(suite: str) -> Callable[..., None]:
+    """The command of one suite of operators; all take the same options."""
+
+    def command(
+        threads: ThreadsOption = None,
+        repeats: RepeatsOption = None,
+        peers: PeersOption = "",
+        json_path: JsonOption = None,
+        quick: QuickOption = False,
+        avx2: Avx2Option = False,
+    ) -> None:
+        _run(_requests([suite], threads, repeats, peers, quick, avx2), json_path)
+
+    return command
 
 
-@app.command()
-def conv(
-    threads: ThreadsOption = None,
-    repeats: RepeatsOption = None,
-    peers: PeersOption = "",
-    json_path: JsonOption = None,
-    quick: QuickOption = False,
-    avx2: Avx2Option = False,
-) -> None:
-    """Every distinct convolution of ResNet-50."""
-    _run(_requests(["conv"], threads, repeats, peers, quick, avx2), json_path)
-
-
-@app.command()
-def depthwise(
-    threads: ThreadsOption = None,
-    repeats: RepeatsOption = None,
-    peers: PeersOption = "",
-    json_path: JsonOption = None,
-    quick: QuickOption = False,
-    avx2: Avx2Option = False,
-) -> None:
-    """Every distinct depthwise layer of MobileNetV2, and 5x5."""
-    _run(_requests(["depthwise"], threads, repeats, peers, quick, avx2), json_path)
-
-
-@app.command()
-def elementwise(
-    threads: ThreadsOption = None,
-    repeats: RepeatsOption = None,
-    peers: PeersOption = "",
-    json_path: JsonOption = None,
-    quick: QuickOption = False,
-    avx2: Avx2Option = False,
-) -> None:
-    """Add, quantize, dequantize, pooling, concat and transposing, in and out of cache."""
-    _run(_requests(["elementwise"], threads, repeats, peers, quick, avx2), json_path)
+for suite_name, suite_help in {
+    "gemm": "Fully connected layers, requantized to u8.",
+    "conv": "Every distinct convolution of ResNet-50.",
+    "depthwise": "Every distinct depthwise layer of MobileNetV2, and 5x5.",
+    "elementwise": "Add, quantize, pooling, concat, transposing and tables, in and out of cache.",
+}.items():
+    app.command(suite_name, help=suite_help)(_op_command(suite_name))
 
 
 @app.command("network")
