@@ -221,6 +221,9 @@ def test_inspect_lists_the_steps_of_the_session(work: Workspace) -> None:
         (s.op, s.name, s.kernel) for s in steps
     ]
     assert result["file_bytes"] == work.int8_onnx.stat().st_size
+    memory = octavo.Session(work.int8_onnx).memory()
+    assert (result["weight_bytes"], result["arena_bytes"]) == (memory.weights, memory.arena)
+    assert result["arena_batch"] == 1
     assert result["inputs"][0]["shape"][1:] == [3, 8, 8]
     per_channel = [t for t in result["quantized_tensors"] if isinstance(t["scale"], list)]
     weights = [t for t in per_channel if t["dtype"] == "int8"]
@@ -228,6 +231,8 @@ def test_inspect_lists_the_steps_of_the_session(work: Workspace) -> None:
     assert all(set(t["zero_point"]) == {0} for t in weights)
     shown = succeed("inspect", work.int8_onnx, "--qparams").stdout
     assert all(step.op in shown for step in steps)
+    assert "packed weights" in shown
+    assert "at batch 1" in shown
     assert "zero point" in shown
     assert succeed("inspect", work.float_onnx, "--json").json["quantized_tensors"] == []
 

@@ -196,3 +196,26 @@ def test_describe_lists_every_step(rng: np.random.Generator) -> None:
     assert lines[0].split() == ["op", "name", "fused", "dtype", "kernel", "shape"]
     assert len(lines) == len(table) + 2
     assert "Conv+Relu" in str(table)
+
+
+def test_images_change_their_order_while_they_are_quantized(rng: np.random.Generator) -> None:
+    """No step of their own: NCHW floats to NHWC bytes, and back behind the last operator."""
+    b = Builder(["N", 4, 9, 7])
+    x = b.qdq("input", 0.02, 120)
+    weight = b.weight(rng.integers(-128, 128, (5, 4, 3, 3), np.int8), np.float32(0.003))
+    y = b.qdq(b.node("Conv", x, weight, kernel_shape=[3, 3]), 0.05, 77)
+    model = b.model(y)
+    assert steps(model) == ["QuantizeLinear:int8", "Conv:int8", "DequantizeLinear:float32"]
+    (ours,), (theirs,) = both(model, input=rng.standard_normal((3, 4, 9, 7), np.float32))
+    assert np.abs(ours - theirs).max() <= 0.0501
+
+
+def test_bytes_read_in_both_orders_are_not_turned(rng: np.random.Generator) -> None:
+    b = Builder(["N", 4, 5, 3])
+    x = b.qdq("input", 0.02, 120)
+    pooled = b.qdq(b.node("MaxPool", x, kernel_shape=[2, 2]), 0.02, 120)
+    flat = b.qdq(b.node("Reshape", x, b.constant(np.array([0, -1], np.int64))), 0.02, 120)
+    model = b.model(pooled, flat)
+    x = rng.standard_normal((2, 4, 5, 3), np.float32)
+    for ours, theirs in zip(*both(model, input=x), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -71,6 +71,20 @@ def test_steps_are_timed(session: octavo.Session, x: NDArray[np.float32]) -> Non
         session.time_steps({})
 
 
+def test_memory_grows_with_the_batch_and_weights_do_not(session: octavo.Session, x: Array) -> None:
+    one, four = session.memory(), session.memory(4)
+    assert one.weights == four.weights > 0
+    assert 3 * one.arena < four.arena <= 4 * one.arena
+    free = octavo.Session(two_outputs(["N", 3, "H", "W"]))
+    with pytest.raises(InvalidArgumentError, match="run it once"):
+        free.memory()
+    free.run(None, {"input": x})
+    assert free.memory() == one
+    for batch in (-1, 2**62, "4"):
+        with pytest.raises(InvalidArgumentError, match="batch: "):
+            session.memory(batch)  # type: ignore[arg-type]
+
+
 def test_weights_are_kept_once(x: Array) -> None:
     """What was compiled for good lets go of the model; what may be compiled again keeps it."""
     fixed, free = (

@@ -148,6 +148,7 @@ void bind_program(py::module_& m) {
             return self.arena_bytes(to_size("batch", batch));
           },
           "batch"_a)
+      .def("weight_bytes", &Program::weight_bytes)
       .def_property_readonly("backend", [](const Program& self) { return self.backend().name; });
 }
 

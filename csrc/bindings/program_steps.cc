@@ -111,18 +111,21 @@ void bind_elementwise_steps(ProgramClass& cls) {
   cls.def(
       "quantize",
       [](Program& self, Id src, Id dst, const std::string& name, float scale, int64_t zero_point,
-         int64_t qmin, int64_t qmax) {
-        append(self, name, src, dst, step::Quantize{scale, u8_range(zero_point, qmin, qmax)});
+         int64_t qmin, int64_t qmax, int64_t planes) {
+        append(self, name, src, dst,
+               step::Quantize{scale, u8_range(zero_point, qmin, qmax), to_size("planes", planes)});
       },
       "src"_a, "dst"_a, py::kw_only(), "name"_a, "scale"_a, "zero_point"_a, "qmin"_a = 0,
-      "qmax"_a = 255);
+      "qmax"_a = 255, "planes"_a = 1);
   cls.def(
       "dequantize",
-      [](Program& self, Id src, Id dst, const std::string& name, float scale, int64_t zero_point) {
+      [](Program& self, Id src, Id dst, const std::string& name, float scale, int64_t zero_point,
+         int64_t planes) {
         append(self, name, src, dst,
-               step::Dequantize{scale, u8_zero_point("zero_point", zero_point)});
+               step::Dequantize{scale, u8_zero_point("zero_point", zero_point),
+                                to_size("planes", planes)});
       },
-      "src"_a, "dst"_a, py::kw_only(), "name"_a, "scale"_a, "zero_point"_a);
+      "src"_a, "dst"_a, py::kw_only(), "name"_a, "scale"_a, "zero_point"_a, "planes"_a = 1);
   cls.def(
       "requantize",
       [](Program& self, Id src, Id dst, const std::string& name, int64_t src_zero_point,

@@ -12,6 +12,13 @@ namespace {
 // Elements worth a thread: about ten microseconds of a memory-bound loop.
 constexpr size_t kGrain = size_t{1} << 17;
 
+// Between planes and pixels, bytes pass through strips of this many pixels of every plane, which
+// stay in cache. Their stride is not a power of two: planes fall into different sets.
+constexpr size_t kStrip = 512;
+constexpr size_t kStripStride = kStrip + 64;
+// A float is four bytes: the same ten microseconds.
+constexpr size_t kGrainImage = kGrain / 4;
+
 void check_floats(const char* name, const float* x, size_t n) {
   checked_product(name, {n, sizeof(float)});
   check_pointer(name, x, n, alignof(float));
@@ -162,19 +169,46 @@ void quantize_transpose(const Context& context, const float* x, size_t batch, si
   if (size == 0) return;
   const Requant requant = to_requant(range);
   const KernelTable& kernels = context.kernels();
-  constexpr size_t kStrip = 512;           // pixels quantized plane by plane, to stay in cache
-  constexpr size_t kStride = kStrip + 64;  // not a power of two: planes fall into different sets
   const size_t strips = (pixels + kStrip - 1) / kStrip;
-  split_rows(context, batch * strips, std::min(kStrip, pixels) * channels, kGrain, [&](size_t i) {
+  const size_t cost = std::min(kStrip, pixels) * channels;
+  split_rows(context, batch * strips, cost, kGrainImage, [&](size_t i) {
     const size_t image = i / strips * channels, pixel = i % strips * kStrip;
     const size_t count = std::min(kStrip, pixels - pixel);
-    uint8_t* planes = scratch<uint8_t>(Scratch::strip, channels * kStride);
+    uint8_t* planes = scratch<uint8_t>(Scratch::strip, channels * kStripStride);
     for (size_t c = 0; c < channels; ++c) {
       kernels.quantize_u8.run(x + (image + c) * pixels + pixel, count, scale, requant,
-                              planes + c * kStride);
+                              planes + c * kStripStride);
     }
-    kernels.transpose_u8.run(planes, kStride, channels, count,
+    kernels.transpose_u8.run(planes, kStripStride, channels, count,
                              y + (image * pixels + pixel * channels), channels);
+  });
+}
+
+void dequantize_transpose(const Context& context, const uint8_t* x, size_t batch, size_t channels,
+                          size_t pixels, float scale, int32_t zero_point, float* y) {
+  const size_t size =
+      checked_product("y", {batch, channels, pixels, sizeof(float)}) / sizeof(float);
+  check_pointer("x", x, size);
+  check_floats("y", y, size);
+  check_scale("scale", scale);
+  check_zero_point("zero_point", zero_point);
+  if (size == 0) return;
+  const KernelTable& kernels = context.kernels();
+  constexpr size_t kPlanes = 64;
+  const size_t strips = (pixels + kStrip - 1) / kStrip, groups = (channels + kPlanes - 1) / kPlanes;
+  const size_t cost = std::min(kStrip, pixels) * std::min(kPlanes, channels);
+  split_rows(context, batch * groups * strips, cost, kGrainImage, [&](size_t i) {
+    const size_t image = i / strips / groups * channels, pixel = i % strips * kStrip;
+    const size_t first = i / strips % groups * kPlanes;
+    const size_t count = std::min(kStrip, pixels - pixel);
+    const size_t planes_here = std::min(kPlanes, channels - first);
+    uint8_t* planes = scratch<uint8_t>(Scratch::strip, kPlanes * kStripStride);
+    kernels.transpose_u8.run(x + (image * pixels + pixel * channels + first), channels, count,
+                             planes_here, planes, kStripStride);
+    for (size_t c = 0; c < planes_here; ++c) {
+      kernels.dequantize_u8.run(planes + c * kStripStride, count, scale, zero_point,
+                                y + (image + first + c) * pixels + pixel);
+    }
   });
 }
 

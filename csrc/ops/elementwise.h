@@ -63,6 +63,10 @@ void mul(const Context& context, const MulInput& a, const MulInput& b, size_t ou
 void quantize_transpose(const Context& context, const float* x, size_t batch, size_t channels,
                         size_t pixels, float scale, const QuantRange& range, uint8_t* y);
 
+// y[b][c][j] = dequantized x[b][j][c]: bytes, channels last, to float images, planes first.
+void dequantize_transpose(const Context& context, const uint8_t* x, size_t batch, size_t channels,
+                          size_t pixels, float scale, int32_t zero_point, float* y);
+
 // ---- float -------------------------------------------------------------------------------------
 
 // y = min(max(a + b, lo), hi).

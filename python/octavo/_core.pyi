@@ -266,9 +266,10 @@ class Program:
         zero_point: int,
         qmin: int = 0,
         qmax: int = 255,
+        planes: int = 1,
     ) -> None: ...
     def dequantize(
-        self, src: int, dst: int, *, name: str, scale: float, zero_point: int
+        self, src: int, dst: int, *, name: str, scale: float, zero_point: int, planes: int = 1
     ) -> None: ...
     def requantize(
         self,
@@ -498,6 +499,7 @@ class Program:
         """Run once; seconds of each step."""
     def describe(self) -> list[dict[str, Any]]:
         """Per step: {'op', 'name', 'kernel', 'inputs': ids, 'output': id, 'detail': str}."""
+    def weight_bytes(self) -> int: ...
     def arena_bytes(self, batch: int) -> int: ...
     @property
     def backend(self) -> str: ...

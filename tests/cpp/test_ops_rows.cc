@@ -178,6 +178,26 @@ TEST_P(RowOpTest, QuantizeTranspose) {
   }
 }
 
+TEST_P(RowOpTest, DequantizeTranspose) {
+  for (size_t channels : {1, 3, 64, 65, 200}) {
+    for (size_t pixels : {1, 49, 511, 512, 513, 2001}) {
+      const size_t batch = 2;
+      const auto x = random_bytes<uint8_t>(batch * channels * pixels, 15);
+      std::vector<float> expected(x.size());
+      for (size_t i = 0; i < x.size(); ++i) {
+        const size_t image = i / pixels / channels, c = i % channels;
+        const size_t pixel = i / channels % pixels;
+        expected[(image * channels + c) * pixels + pixel] = static_cast<float>(x[i] - 114) * 0.02f;
+      }
+      for (const Context& context : contexts()) {
+        std::vector<float> y(x.size());
+        dequantize_transpose(context, x.data(), batch, channels, pixels, 0.02f, 114, y.data());
+        EXPECT_EQ(y, expected) << channels << " x " << pixels;
+      }
+    }
+  }
+}
+
 TEST_P(RowOpTest, ActivationsOfFloats) {
   const auto x = random_floats(20000, 12);
   const auto close = [&](Activation function, double (*real)(double)) {
@@ -242,6 +262,7 @@ TEST(RowOps, RefuseWhatWouldBeWrong) {
   EXPECT_THROW(mul(context, {x.data(), 0}, {x.data(), 0}, SIZE_MAX, 2, 2, 1.0f, range, y.data()),
                Error);
   EXPECT_THROW(quantize_transpose(context, f.data(), 1, 3, 4, NAN, range, y.data()), Error);
+  EXPECT_THROW(dequantize_transpose(context, y.data(), 1, 3, 4, NAN, 0, f.data()), Error);
   EXPECT_THROW(activation_f32(context, static_cast<Activation>(99), f.data(), 1, f.data()), Error);
   EXPECT_THROW(layer_norm_f32(context, f.data(), 1, 64, f.data(), f.data(), NAN, f.data()), Error);
 }

@@ -28,14 +28,16 @@ class Checker {
  public:
   Checker(std::span<const TensorInfo> tensors, const Step& step) : tensors_(tensors), step_(step) {}
 
-  void operator()(const step::Quantize&) const {
+  void operator()(const step::Quantize& op) const {
     inputs(1);
+    divides_output("planes", op.planes);
     input(0, "src", DType::f32, output_elements());
     output(DType::u8, output_elements());
   }
 
-  void operator()(const step::Dequantize&) const {
+  void operator()(const step::Dequantize& op) const {
     inputs(1);
+    divides_output("planes", op.planes);
     input(0, "src", DType::u8, output_elements());
     output(DType::f32, output_elements());
   }
@@ -137,10 +139,7 @@ class Checker {
       fail("scale and shift", count(channels, "and ") + count(op.shift.size(), "elements"),
            "the same number, at least 1");
     }
-    if (output_elements() % channels != 0) {
-      fail("dst", count(output_elements(), "elements"),
-           "a multiple of the " + count(channels, "channels"));
-    }
+    divides_output("channels", channels);
     same_elements(DType::f32);
   }
 
@@ -165,6 +164,11 @@ class Checker {
  private:
   DType output_dtype() const { return tensors_[step_.output].dtype; }
   size_t output_elements() const { return tensors_[step_.output].elements; }
+
+  void divides_output(const char* what, size_t n) const {
+    if (n != 0 && output_elements() % n == 0) return;
+    fail("dst", count(output_elements(), "elements"), "a multiple of the " + count(n, what));
+  }
 
   void inputs(size_t expected) const {
     if (step_.inputs.size() != expected) {

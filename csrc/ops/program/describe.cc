@@ -97,11 +97,11 @@ class Describer {
       : context_(context), kernels_(context.kernels()), is_u8_(output == DType::u8) {}
 
   Words operator()(const step::Quantize& op) const {
-    return {kernels_.quantize_u8.name, affine(op.scale, op.range.zero_point)};
+    return {kernels_.quantize_u8.name, affine(op.scale, op.range.zero_point) + planes(op.planes)};
   }
 
   Words operator()(const step::Dequantize& op) const {
-    return {kernels_.dequantize_u8.name, affine(op.scale, op.zero_point)};
+    return {kernels_.dequantize_u8.name, affine(op.scale, op.zero_point) + planes(op.planes)};
   }
 
   Words operator()(const step::Requantize& op) const {
@@ -185,6 +185,10 @@ class Describer {
 
   static std::string affine(float scale, int32_t zero_point) {
     return joined({"scale ", number(scale), " zero_point ", std::to_string(zero_point)});
+  }
+
+  static std::string planes(size_t planes) {
+    return planes == 1 ? "" : joined({" +transpose ", std::to_string(planes), " planes"});
   }
 
   static std::string rows(size_t rows) {

@@ -15,11 +15,21 @@ class Runner {
       : context_(context), step_(step), output_(output), batch_(batch), data_(data) {}
 
   void operator()(const step::Quantize& op) const {
-    quantize(context_, in<float>(0), count(), op.scale, op.range, out<uint8_t>());
+    if (op.planes == 1) {
+      quantize(context_, in<float>(0), count(), op.scale, op.range, out<uint8_t>());
+    } else {
+      quantize_transpose(context_, in<float>(0), batch_, op.planes, output_.elements / op.planes,
+                         op.scale, op.range, out<uint8_t>());
+    }
   }
 
   void operator()(const step::Dequantize& op) const {
-    dequantize(context_, in<uint8_t>(0), count(), op.scale, op.zero_point, out<float>());
+    if (op.planes == 1) {
+      dequantize(context_, in<uint8_t>(0), count(), op.scale, op.zero_point, out<float>());
+    } else {
+      dequantize_transpose(context_, in<uint8_t>(0), batch_, op.planes,
+                           output_.elements / op.planes, op.scale, op.zero_point, out<float>());
+    }
   }
 
   void operator()(const step::Requantize& op) const {

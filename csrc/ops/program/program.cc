@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <cstring>
+#include <set>
 #include <utility>
+#include <variant>
 
 #include "base/fp_env.h"
 #include "base/status.h"
@@ -134,6 +136,22 @@ std::shared_ptr<Prepared> Program::prepare(size_t batch) const {
   if (!finished_) fail("call finish() before this");
   return plans_.get(batch,
                     [&] { return std::make_shared<Prepared>(batch, tensors_, uses_, constants_); });
+}
+
+size_t Program::weight_bytes() const {
+  size_t bytes = 0;
+  std::set<const void*> seen;  // steps may share weights
+  for (const Step& step : steps_) {
+    std::visit(
+        [&](const auto& op) {
+          if constexpr (requires { op.packed->packed_bytes(); }) {
+            if (seen.insert(op.packed.get()).second) bytes += op.packed->packed_bytes();
+          }
+        },
+        step.operation);
+  }
+  for (const AlignedBuffer& constant : constants_) bytes += constant.size();
+  return bytes;
 }
 
 size_t Program::arena_bytes(size_t batch) const { return prepare(batch)->arena_bytes(); }

@@ -55,6 +55,9 @@ class Program {
   void run(std::span<const void* const> inputs, std::span<void* const> outputs, size_t batch,
            size_t num_threads = 0, std::span<double> step_seconds = {}) const;
 
+  // Of packed weights and constants, each once.
+  size_t weight_bytes() const;
+
   // Of the arena for this batch size.
   size_t arena_bytes(size_t batch) const;
 

@@ -25,12 +25,14 @@ struct Quantize {
   static constexpr const char* kOp = "quantize";
   float scale;
   QuantRange range;
+  size_t planes = 1;  // of the source, which become channels, last: NCHW to NHWC
 };
 
 struct Dequantize {
   static constexpr const char* kOp = "dequantize";
   float scale;
   int32_t zero_point;
+  size_t planes = 1;  // of the destination, channels of the source: NHWC to NCHW
 };
 
 struct Requantize {

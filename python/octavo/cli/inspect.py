@@ -51,6 +51,7 @@ def command(
         }
         for step in (session.describe() if compiled else [])
     ]
+    memory = session.memory(session.fixed_batch or 1) if compiled else None
     tensors = quantized_tensors(graph)
     summary = {
         "model": str(model),
@@ -60,6 +61,9 @@ def command(
         "opset": graph.opset,
         "nodes": len(graph.nodes),
         "backend": session.backend,
+        "weight_bytes": memory.weights if memory else None,
+        "arena_bytes": memory.arena if memory else None,
+        "arena_batch": session.fixed_batch or 1,
         "inputs": [interface(value) for value in session.get_inputs()],
         "outputs": [interface(value) for value in session.get_outputs()],
     }
@@ -87,6 +91,10 @@ def print_tables(
         ["quantized", f"{len(tensors)} tensors" + ("" if all_tensors else " (see --qparams)")],
         ["backend", summary["backend"]],
     ]
+    if summary["weight_bytes"] is not None:
+        batch = summary["arena_batch"]
+        rows.append(["packed weights", output.size(summary["weight_bytes"])])
+        rows.append(["activations", f"{output.size(summary['arena_bytes'])} at batch {batch}"])
     output.show(None, [summary["model"], ""], rows)
     columns = ["step", "op", "name", "fused", "dtype", "kernel", "shape"]
     lines = [

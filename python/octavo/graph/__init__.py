@@ -1,7 +1,7 @@
 """ONNX in and out, passes over graphs, compilation and execution. Needs the package onnx."""
 
-from octavo.graph.describe import StepInfo, StepTable
+from octavo.graph.describe import MemoryUse, StepInfo, StepTable
 from octavo.graph.feeds import NodeArg
 from octavo.graph.session import Session
 
-__all__ = ["NodeArg", "Session", "StepInfo", "StepTable"]
+__all__ = ["MemoryUse", "NodeArg", "Session", "StepInfo", "StepTable"]

@@ -36,6 +36,23 @@ class StepInfo:
     shape: tuple[int | str, ...]
 
 
+@dataclass(frozen=True)
+class MemoryUse:
+    """What a compiled network holds in memory, in bytes.
+
+    Parameters
+    ----------
+    weights : int
+        Packed weights and constants, which every run shares.
+    arena : int
+        Activations of one run; runs at the same time have one each. Inputs and outputs are the
+        caller's and not counted.
+    """
+
+    weights: int
+    arena: int
+
+
 class StepTable(list[StepInfo]):
     """The steps in execution order; `str` of it is a table."""
 

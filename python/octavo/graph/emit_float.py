@@ -36,9 +36,16 @@ def quantize(low: Lowering, node: Node) -> None:
     x, params = low.get(node.input(0)), byte_params(low.graph, node)
     if x.dtype != "f32":
         raise node.unsupported("its input is already quantized")
-    out = low.new("u8", x.shape, x.last)
+    # A float image for operators that read NHWC changes its order in the same pass.
+    turns = not x.last and not x.free and low.wanted_last(node.output)
+    out = low.new("u8", x.shape, x.last or turns)
     low.program.quantize(
-        x.id, out.id, name=step_name(node), scale=params.scale, zero_point=params.zero_point
+        x.id,
+        out.id,
+        name=step_name(node),
+        scale=params.scale,
+        zero_point=params.zero_point,
+        planes=x.shape[0] if turns else 1,
     )
     low.record("QuantizeLinear", node, out)
     low.put(node.output, out)
@@ -49,9 +56,15 @@ def dequantize(low: Lowering, node: Node) -> None:
     x, params = low.get(node.input(0)), byte_params(low.graph, node)
     if x.dtype != "u8":
         raise node.invalid("its input is not quantized")
-    out = low.new("f32", x.shape, x.last)
+    turns = x.last and not x.free and low.wanted_plain(node.output)
+    out = low.new("f32", x.shape, x.last and not turns)
     low.program.dequantize(
-        x.id, out.id, name=step_name(node), scale=params.scale, zero_point=params.zero_point
+        x.id,
+        out.id,
+        name=step_name(node),
+        scale=params.scale,
+        zero_point=params.zero_point,
+        planes=x.shape[0] if turns else 1,
     )
     low.record("DequantizeLinear", node, out)
     low.put(node.output, out)

@@ -20,6 +20,8 @@ from octavo.graph.ir import Array, Graph, Node
 from octavo.graph.shape_rules import Shape, ShapeContext
 
 MAX_AXES = 5  # of the permute step
+_READ_LAST = frozenset({"QAveragePool", "QConv", "QGlobalAveragePool", "QMaxPool"})
+_READ_PLAIN = frozenset({"Flatten", "Gemm", "MatMul", "Reshape", "Squeeze", "Unsqueeze"})
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,15 @@ class Lowering:
         """The one node that reads a tensor; None if there are others, or it is an output."""
         readers = self._readers.get(name, ())
         return readers[0] if len(readers) == 1 and name not in self._kept else None
+
+    def wanted_last(self, name: str) -> bool:
+        """Whether all who read a tensor want it in NHWC order."""
+        readers = self._readers.get(name, ())
+        return len(readers) > 0 and all(reader.op in _READ_LAST for reader in readers)
+
+    def wanted_plain(self, name: str) -> bool:
+        """Whether all who read a tensor, the model's user included, want the model's order."""
+        return all(reader.op in _READ_PLAIN for reader in self._readers.get(name, ()))
 
     def _ordered(self, value: Stored, node: Node) -> Stored:
         """Copy a view into the model's order."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from octavo import _core
 from octavo.errors import InvalidArgumentError, InvalidDtypeError
 from octavo.graph.compile import Compiled, compile_graph
-from octavo.graph.describe import StepTable, describe_steps
+from octavo.graph.describe import MemoryUse, StepTable, describe_steps
 from octavo.graph.feeds import (
     NodeArg,
     check_inputs,
@@ -143,11 +143,30 @@ class Session:
             A list of StepInfo; `str` of it is a table. For a model compiled per input shape, the
             program used last.
         """
+        return describe_steps(self._compiled())
+
+    def memory(self, batch: int = 1) -> MemoryUse:
+        """Bytes of weights, and of activations at this batch.
+
+        For a model compiled per input shape, those of the program used last.
+
+        Raises
+        ------
+        InvalidArgumentError
+            No program exists yet, or a batch of this size cannot be run.
+        """
+        program = self._compiled().program
+        try:
+            return MemoryUse(program.weight_bytes(), program.arena_bytes(batch))
+        except (MemoryError, TypeError, ValueError) as error:
+            raise InvalidArgumentError(f"batch: {batch!r} cannot be planned: {error}") from error
+
+    def _compiled(self) -> Compiled:
         if self._latest is None:
             raise InvalidArgumentError(
                 "the model has free spatial extents and nothing was run yet: run it once first"
             )
-        return describe_steps(self._latest)
+        return self._latest
 
     def run(
         self, output_names: Sequence[str] | None, feeds: Mapping[str, Any], run_options: Any = None
