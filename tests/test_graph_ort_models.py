@@ -36,8 +36,7 @@ def quantized_by_ort(
         folder / "float.onnx",
         folder / "int8.onnx",
         Reader(batches),
-        quant_format=ortq.QuantFormat.QDQ,
-        **options,
+        **{"quant_format": ortq.QuantFormat.QDQ, **options},
     )
     return onnx.load(folder / "int8.onnx")
 

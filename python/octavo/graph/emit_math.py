@@ -210,6 +210,21 @@ def by_scalar(low: Lowering, node: Node) -> None:
     low.put(node.output, out)
 
 
+def leaky_relu(low: Lowering, node: Node) -> None:
+    """LeakyRelu: the positive part plus alpha times the negative one."""
+    x = low.get(node.input(0))
+    parts = []
+    for lo, hi in ((0.0, math.inf), (-math.inf, 0.0)):
+        parts.append(low.new("f32", x.shape, x.last))
+        low.program.clamp(x.id, parts[-1].id, name=step_name(node), lo=lo, hi=hi)
+        low.record(node.op, node, parts[-1])
+    negative = _with_scalar(low, node, "Mul", float(node.attrs.get("alpha", 0.01)), parts[1])
+    out = low.new("f32", x.shape, x.last)
+    low.program.add(parts[0].id, negative.id, out.id, name=step_name(node))
+    low.record(node.op, node, out)
+    low.put(node.output, out)
+
+
 def reduce_mean(low: Lowering, node: Node) -> None:
     """ReduceMean over adjacent axes."""
     x = low.plain(node.input(0), node)
@@ -232,6 +247,7 @@ EMITTERS = {
     **dict.fromkeys(("Erf", "Exp", "Gelu", "HardSwish", "Sigmoid", "Tanh"), activation),
     **dict.fromkeys(("HardSigmoid", "Neg", "Reciprocal", "Sqrt"), by_scalar),
     "LayerNormalization": layer_norm,
+    "LeakyRelu": leaky_relu,
     "QLayerNormalization": layer_norm,
     "QMul": mul_bytes,
     "QSoftmax": softmax,

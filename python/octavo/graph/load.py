@@ -13,6 +13,7 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoPr
 
 from octavo.errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from octavo.graph.ir import Graph, Node, Value
+from octavo.graph.passes.qoperators import MICROSOFT_OPS
 from octavo.graph.tensors import dtype_of, to_array
 
 ModelLike: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
@@ -156,8 +157,11 @@ def _set_field(message: Any, name: str, value: Any) -> None:
 
 def _node(proto: NodeProto, folder: Path | None) -> Node:
     node = Node(proto.op_type, proto.name, list(proto.input), list(proto.output))
-    if proto.domain not in _STANDARD_DOMAINS:
-        raise node.unsupported(f"operators of domain '{proto.domain}' are not supported")
+    known = proto.domain == "com.microsoft" and proto.op_type in MICROSOFT_OPS
+    if proto.domain not in _STANDARD_DOMAINS and not known:
+        raise node.unsupported(
+            f"operators of domain '{proto.domain}' are not supported: {proto.op_type}"
+        )
     if not node.outputs:
         raise node.invalid("has no outputs")
     for attribute in proto.attribute:

@@ -125,6 +125,7 @@ MATH_RULES: dict[str, Rule] = {
     "HardSigmoid": _same,
     "HardSwish": _same,
     "LayerNormalization": _layer_norm,
+    "LeakyRelu": _same,
     "MatMul": matmul,
     "Mul": _broadcast,
     "Neg": _same,

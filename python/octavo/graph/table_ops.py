@@ -55,6 +55,7 @@ UNARY: dict[str, Unary] = {
     "Gelu": _gelu_node,
     "HardSigmoid": hard_sigmoid,
     "HardSwish": lambda _, x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
+    "LeakyRelu": lambda node, x: np.where(x < 0, np.float32(node.attrs.get("alpha", 0.01)) * x, x),
     "Neg": lambda _, x: -x,
     "Reciprocal": lambda _, x: 1.0 / x,
     "Relu": lambda _, x: np.maximum(x, 0.0),

@@ -7,9 +7,11 @@ from octavo.graph.passes.batch_norm import fold_batch_norm
 from octavo.graph.passes.constants import dequantize_parameters, fold_constants
 from octavo.graph.passes.identity import remove_identities
 from octavo.graph.passes.layer_norm import fuse_layer_norm
+from octavo.graph.passes.qoperators import expand_qoperators
 
 __all__ = [
     "dequantize_parameters",
+    "expand_qoperators",
     "fold_batch_norm",
     "fold_constants",
     "fuse_layer_norm",
@@ -21,6 +23,7 @@ __all__ = [
 def simplify(graph: Graph, keep: tuple[str, ...] = ()) -> None:
     """Fold constants and BatchNorm, fuse LayerNorm, remove what does nothing; `keep` survives."""
     fold_constants(graph)
+    expand_qoperators(graph)
     dequantize_parameters(graph)
     remove_identities(graph, keep)
     fold_batch_norm(graph, keep)
