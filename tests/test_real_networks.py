@@ -91,7 +91,7 @@ def test_the_whole_network_is_int8(network: str) -> None:
     convolutions = sum(n.op_type == "Conv" for n in quantized(network).graph.node)
     assert sum(s.op == "Conv" for s in steps) == convolutions
     assert "Add" not in [s.op for s in steps]  # each in a convolution's epilogue
-    assert sum(s.op == "Transpose" for s in steps) == 1  # the image
+    assert "Transpose" not in [s.op for s in steps]  # the image is, while it is quantized
 
 
 @pytest.mark.parametrize("network", NETWORKS)
