@@ -40,6 +40,7 @@ PYBIND11_MODULE(_core, m) {
   py::register_local_exception_translator(&translate);
   bind_backends(m);
   bind_elementwise(m);
+  bind_histogram(m);
   bind_pool(m);
   bind_rows(m);
   bind_linear(m);

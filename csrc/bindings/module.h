@@ -7,6 +7,7 @@ namespace octavo::bindings {
 
 void bind_backends(pybind11::module_& m);
 void bind_elementwise(pybind11::module_& m);
+void bind_histogram(pybind11::module_& m);
 void bind_pool(pybind11::module_& m);
 void bind_rows(pybind11::module_& m);
 void bind_linear(pybind11::module_& m);

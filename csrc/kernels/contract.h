@@ -149,6 +149,7 @@ struct KernelTable {
   Kernel<SoftmaxU8Fn> softmax_u8;
   Kernel<MomentsU8Fn> moments_u8;
   Kernel<NormalizeU8Fn> normalize_u8;
+  Kernel<HistogramF32Fn> histogram_f32;
 
   Kernel<TransposeU8Fn> transpose_u8;
   Kernel<TransposeU32Fn> transpose_u32;

@@ -96,6 +96,35 @@ using MomentsU8Fn = void(const uint8_t* x, size_t n, Moments* moments);
 using NormalizeU8Fn = void(const uint8_t* x, size_t n, int32_t sum, float scale, const float* gamma,
                            const float* beta, const Requant& requant, uint8_t* y);
 
+// ---- Statistics --------------------------------------------------------------------------------
+
+// A float's key is its top 19 bits: the sign, the exponent and 10 bits of the mantissa, so an
+// octave has 1024 bins. Histograms count keys in kHistogramLanes interleaved counters, so that runs
+// of one key do not wait for each other's stores.
+enum {
+  kHistogramShift = 13,
+  kHistogramKeys = 1 << 19,
+  kHistogramBinsPerOctave = 1 << 10,
+  kHistogramLanes = 4
+};
+
+// Of n floats. Zeros of both signs count as +0; the extremes are those of the finite values,
+// +infinity and -infinity where there are none.
+struct FloatSummary {
+  uint64_t zeros;
+  uint64_t nans;
+  uint64_t positive_infinities;
+  uint64_t negative_infinities;
+  float min;
+  float max;
+  uint32_t smallest;  // bits of the smallest magnitude of the finite values that are not 0, or ~0
+};
+
+// The sum over lanes of counts[key * kHistogramLanes + lane] grows by the number of x[i] with that
+// key, for the finite x[i] that are not 0; which lane grows is left open. n <= 2^31, and no counter
+// may overflow. *summary is of this x alone.
+using HistogramF32Fn = void(const float* x, size_t n, uint32_t* counts, FloatSummary* summary);
+
 // ---- Moving ------------------------------------------------------------------------------------
 
 // y[j * ldy + i] = x[i * ldx + j] for i < rows, j < cols; x and y do not overlap.

@@ -146,6 +146,33 @@ def mul(
     signed: bool,
 ) -> Bytes: ...
 
+class FloatHistogram:
+    """Counts of float32 values by the top 19 bits of their representation; thread safe.
+
+    A summary is ((zeros, NaN, +inf, -inf), min, max, smallest); the extremes are those of finite
+    values (inf and -inf where there are none), `smallest` is the bits of the smallest magnitude
+    that is not 0 (2**32 - 1 where there is none).
+    """
+
+    def __init__(self) -> None: ...
+    def update(self, x: F32) -> tuple[F32, F32]:
+        """Count x (samples, values); return the samples' minima and maxima."""
+
+    def merge(self, other: FloatHistogram) -> None: ...
+    def add(
+        self,
+        keys: NDArray[np.uint32],
+        counts: NDArray[np.uint64],
+        apart: tuple[int, int, int, int],
+        min: float,
+        max: float,
+        smallest: int,
+    ) -> None: ...
+    def bins(self) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+        """Keys and counts of the non-empty bins, by ascending key."""
+
+    def summary(self) -> tuple[tuple[int, int, int, int], float, float, int]: ...
+
 class OutputSpec:
     """How an accumulator becomes the output. `multiplier=None` in the op means int32 output."""
 

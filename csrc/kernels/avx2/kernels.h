@@ -23,6 +23,7 @@ LookupU8Fn lookup_u8_avx2;
 SoftmaxU8Fn softmax_u8_avx2;
 MomentsU8Fn moments_u8_avx2;
 NormalizeU8Fn normalize_u8_avx2;
+HistogramF32Fn histogram_f32_avx2;
 
 TransposeU8Fn transpose_u8_avx2;
 TransposeU32Fn transpose_u32_avx2;

@@ -30,6 +30,7 @@ constinit const KernelTable kAvx2Table = {
     .softmax_u8 = {"softmax_u8_avx2", softmax_u8_avx2},
     .moments_u8 = {"moments_u8_avx2", moments_u8_avx2},
     .normalize_u8 = {"normalize_u8_avx2", normalize_u8_avx2},
+    .histogram_f32 = {"histogram_f32_avx2", histogram_f32_avx2},
 
     .transpose_u8 = {"transpose_u8_avx2", transpose_u8_avx2},
     .transpose_u32 = {"transpose_u32_avx2", transpose_u32_avx2},

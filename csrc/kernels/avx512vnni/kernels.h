@@ -23,6 +23,7 @@ LookupU8Fn lookup_u8_avx512vnni;
 SoftmaxU8Fn softmax_u8_avx512vnni;
 MomentsU8Fn moments_u8_avx512vnni;
 NormalizeU8Fn normalize_u8_avx512vnni;
+HistogramF32Fn histogram_f32_avx512vnni;
 
 TransposeU8Fn transpose_u8_avx512vnni;
 

@@ -30,6 +30,7 @@ constinit const KernelTable kAvx512VnniTable = {
     .softmax_u8 = {"softmax_u8_avx512vnni", softmax_u8_avx512vnni},
     .moments_u8 = {"moments_u8_avx512vnni", moments_u8_avx512vnni},
     .normalize_u8 = {"normalize_u8_avx512vnni", normalize_u8_avx512vnni},
+    .histogram_f32 = {"histogram_f32_avx512vnni", histogram_f32_avx512vnni},
 
     .transpose_u8 = {"transpose_u8_avx512vnni", transpose_u8_avx512vnni},
     .transpose_u32 = {"transpose_u32_avx2", transpose_u32_avx2},

@@ -23,6 +23,7 @@ LookupU8Fn lookup_u8_scalar;
 SoftmaxU8Fn softmax_u8_scalar;
 MomentsU8Fn moments_u8_scalar;
 NormalizeU8Fn normalize_u8_scalar;
+HistogramF32Fn histogram_f32_scalar;
 
 TransposeU8Fn transpose_u8_scalar;
 TransposeU32Fn transpose_u32_scalar;

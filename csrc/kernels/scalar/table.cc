@@ -29,6 +29,7 @@ constinit const KernelTable kScalarTable = {
     .softmax_u8 = {"softmax_u8_scalar", softmax_u8_scalar},
     .moments_u8 = {"moments_u8_scalar", moments_u8_scalar},
     .normalize_u8 = {"normalize_u8_scalar", normalize_u8_scalar},
+    .histogram_f32 = {"histogram_f32_scalar", histogram_f32_scalar},
 
     .transpose_u8 = {"transpose_u8_scalar", transpose_u8_scalar},
     .transpose_u32 = {"transpose_u32_scalar", transpose_u32_scalar},

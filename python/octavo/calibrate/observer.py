@@ -1,43 +1,108 @@
 """Observers: what is remembered of a tensor's values, and the parameters that follow from it.
 
-An observer sees a tensor in pieces. Its result must not depend on how the pieces are cut, in
-which order they come, or on how many observers saw a part each and were merged.
+An observer sees a tensor in pieces. Its result does not depend on how the pieces are cut, in which
+order they come, on threads, or on how many observers saw a part each and were merged. All of them
+remember the same (`TensorStatistics`): one pass over the data serves every method.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from octavo._checks import byte_dtype, byte_range, invalid
+from octavo.calibrate.search import Levels, entropy_range, mse_range, squared_errors
+from octavo.calibrate.statistics import TensorStatistics
 from octavo.errors import CalibrationError, InvalidArgumentError
 from octavo.quantization import QuantParams, choose_qparams
 
-
-class Observer(Protocol):
-    """What every calibration method provides. `name` is the tensor, for messages."""
-
-    def __init__(self, name: str = "") -> None: ...
-
-    def update(self, array: NDArray[Any]) -> None:
-        """Take in some of the tensor's values."""
-
-    def merge(self, other: Any) -> None:
-        """Take in all that another observer of the same kind has seen."""
-
-    def compute(self, dtype: DTypeLike = "uint8", symmetric: bool = False) -> QuantParams:
-        """The quantization parameters for what was seen."""
+DEFAULT_PERCENTILE = 99.99
 
 
-class MaxObserver:
-    """Exact minimum and maximum: the range covers every value seen.
+class Observer:
+    """What the methods have in common; a method is a subclass with `_interval`.
 
     Parameters
     ----------
     name : str, optional
         The tensor's name, for messages.
+    statistics : TensorStatistics, optional
+        What was seen before, maybe by an observer of another method. Not copied.
+    """
+
+    method: ClassVar[str]
+
+    def __init__(self, name: str = "", *, statistics: TensorStatistics | None = None) -> None:
+        self.name = name
+        self.statistics = TensorStatistics() if statistics is None else statistics
+
+    def update(self, array: NDArray[Any]) -> None:
+        """Take in some of the tensor's values, samples along the first axis.
+
+        Raises
+        ------
+        CalibrationError
+            If a value is NaN or infinite; it was counted, and `range` will refuse as well.
+        """
+        self.statistics.update(array)
+        self._check_finite()
+
+    def merge(self, other: Observer) -> None:
+        """Take in all that another observer has seen."""
+        self.statistics.merge(other.statistics)
+
+    def range(self, dtype: DTypeLike = "uint8", symmetric: bool = False) -> tuple[float, float]:
+        """Return the interval [lo, hi] to represent; it contains 0.
+
+        Raises
+        ------
+        CalibrationError
+            If nothing was seen, or something that is not finite.
+        """
+        self._check_finite()
+        found = self.statistics.histogram.summary
+        if found.min > found.max:
+            raise CalibrationError(f"calibration: no values of tensor '{self.name}' were seen")
+        lo, hi = min(found.min, 0.0), max(found.max, 0.0)
+        levels = Levels(*byte_range(byte_dtype("dtype", dtype)), symmetric)
+        if lo == hi:
+            return lo, hi
+        low, high = self._interval(lo, hi, levels)
+        return max(lo, min(low, 0.0)), min(hi, max(high, 0.0))
+
+    def compute(self, dtype: DTypeLike = "uint8", symmetric: bool = False) -> QuantParams:
+        """Return the parameters for `range`; errors are the same."""
+        lo, hi = self.range(dtype, symmetric)
+        return choose_qparams(lo, hi, dtype=dtype, symmetric=symmetric)
+
+    def error(self, params: QuantParams) -> float:
+        """Return the mean squared error that quantizing what was seen would cost.
+
+        Values count as the centers of their bins, which are within 1/2048 of them.
+        """
+        levels = Levels(*byte_range(params.dtype), symmetric=False)
+        scale, zero = np.array([params.scale]), np.array([float(params.zero_point)])
+        return float(squared_errors(self.statistics.histogram.bins(), scale, zero, levels)[0])
+
+    def _interval(self, lo: float, hi: float, levels: Levels) -> tuple[float, float]:
+        raise NotImplementedError
+
+    def _check_finite(self) -> None:
+        found = self.statistics.histogram.summary
+        kinds = (
+            (found.nans, "nan"),
+            (found.positive_infinities, "inf"),
+            (found.negative_infinities, "-inf"),
+        )
+        bad = [f"{what} ({count} times)" for count, what in kinds if count]
+        if bad:
+            raise CalibrationError(f"calibration: tensor '{self.name}' contains {', '.join(bad)}")
+
+
+class MaxObserver(Observer):
+    """Exact minimum and maximum: the range covers every value seen.
 
     Examples
     --------
@@ -48,46 +113,125 @@ class MaxObserver:
     QuantParams(scale=0.009999999776482582, zero_point=100, dtype='uint8')
     """
 
-    def __init__(self, name: str = "") -> None:
-        self.name = name
-        self.lo = math.inf
-        self.hi = -math.inf
+    method = "max"
 
-    def update(self, array: NDArray[Any]) -> None:
-        """Take in some of the tensor's values.
+    def _interval(self, lo: float, hi: float, levels: Levels) -> tuple[float, float]:
+        return lo, hi
 
-        Raises
-        ------
-        CalibrationError
-            If a value is NaN or infinite.
-        """
-        if array.size == 0:
-            return
-        lo, hi = float(np.min(array)), float(np.max(array))
-        if not (math.isfinite(lo) and math.isfinite(hi)):
-            bad = array[~np.isfinite(array)].reshape(-1)[0]
-            raise CalibrationError(f"calibration: tensor '{self.name}' contains {bad}")
-        self.lo, self.hi = min(self.lo, lo), max(self.hi, hi)
 
-    def merge(self, other: MaxObserver) -> None:
-        """Take in all that another observer has seen."""
-        self.lo, self.hi = min(self.lo, other.lo), max(self.hi, other.hi)
+class PercentileObserver(Observer):
+    """A percentile of the values instead of their maximum: rare outliers saturate.
 
-    def compute(self, dtype: DTypeLike = "uint8", symmetric: bool = False) -> QuantParams:
-        """Return the parameters whose range covers all values seen, and 0.
+    Affine: the p-th percentile from below and from above. Symmetric: the p-th percentile of the
+    magnitudes, both ways. A percentile is the element of rank ``ceil(p / 100 * n)``, that of
+    ``np.quantile(method="inverted_cdf")``; the end of the range is the far end of the bin that this
+    element is in, so that it is covered: at most 1/1024 beyond it, and never beyond the extremes.
+    With ``percentile=100`` the range is that of `MaxObserver`.
 
-        Raises
-        ------
-        CalibrationError
-            If nothing was seen.
-        """
-        if self.lo > self.hi:
-            raise CalibrationError(f"calibration: no values of tensor '{self.name}' were seen")
-        return choose_qparams(self.lo, self.hi, dtype=dtype, symmetric=symmetric)
+    Parameters
+    ----------
+    percentile : float, default 99.99
+        In 50..100.
+
+    Examples
+    --------
+    >>> observer = PercentileObserver("x", percentile=99)
+    >>> observer.update(np.arange(1, 101, dtype=np.float32))
+    >>> observer.range()
+    (0.0, 99.06249237060547)
+    """
+
+    method = "percentile"
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        percentile: float = DEFAULT_PERCENTILE,
+        statistics: TensorStatistics | None = None,
+    ) -> None:
+        super().__init__(name, statistics=statistics)
+        if not 50.0 <= percentile <= 100.0:
+            raise invalid("percentile", "a value in 50..100", percentile)
+        self.percentile = float(percentile)
+
+    def _interval(self, lo: float, hi: float, levels: Levels) -> tuple[float, float]:
+        histogram, q = self.statistics.histogram, self.percentile / 100.0
+        if levels.symmetric:
+            _, reach = histogram.magnitudes().quantile(q)
+            return -reach, reach
+        return histogram.quantile(q, descending=True)[0], histogram.quantile(q)[1]
+
+
+class EntropyObserver(Observer):
+    """The range that keeps the distribution best, by Kullback-Leibler divergence.
+
+    See `octavo.calibrate.search.divergences`; zeros are left out.
+
+    Examples
+    --------
+    >>> observer = EntropyObserver("x")
+    >>> observer.update(np.float32([*np.random.default_rng(0).standard_normal(100_000), 30.0]))
+    >>> 3.0 < observer.range()[1] < 5.0
+    True
+    """
+
+    method = "entropy"
+
+    def _interval(self, lo: float, hi: float, levels: Levels) -> tuple[float, float]:
+        return entropy_range(self.statistics.histogram.bins(), lo, hi, levels)
+
+
+class MseObserver(Observer):
+    """The range with the least mean squared error of quantized values.
+
+    Examples
+    --------
+    >>> observer = MseObserver("x")
+    >>> observer.update(np.float32([*np.linspace(-1, 1, 100_000), 8.0]))
+    >>> lo, hi = observer.range()
+    >>> -1.0 <= lo < -0.99, 1.0 < hi < 8.0
+    (True, True)
+    """
+
+    method = "mse"
+
+    def _interval(self, lo: float, hi: float, levels: Levels) -> tuple[float, float]:
+        return mse_range(self.statistics.histogram.bins(), lo, hi, levels)
+
+
+class MovingAverageObserver(Observer):
+    """The mean over samples of a sample's minimum and of its maximum.
+
+    Elsewhere a moving average weighs batches by ``momentum``, so its result depends on the batch
+    size and on the order of the data. Here every sample (along the first axis) weighs the same and
+    the sums are exact: the result depends on neither.
+
+    Examples
+    --------
+    >>> observer = MovingAverageObserver("x")
+    >>> observer.update(np.float32([[0, 1], [-1, 2], [0.25, 6]]))
+    >>> observer.range()
+    (-0.25, 3.0)
+    """
+
+    method = "moving_average"
+
+    def _interval(self, lo: float, hi: float, levels: Levels) -> tuple[float, float]:
+        return self.statistics.mean_extremes()
 
 
 # A further method is one more row.
-OBSERVERS: dict[str, type[Observer]] = {"max": MaxObserver}
+OBSERVERS: dict[str, type[Observer]] = {
+    kind.method: kind
+    for kind in (
+        MaxObserver,
+        PercentileObserver,
+        EntropyObserver,
+        MseObserver,
+        MovingAverageObserver,
+    )
+}
 
 
 def observer_type(method: str) -> type[Observer]:

@@ -53,8 +53,8 @@ def quantize_model(
         float32 inputs, preprocessed as for inference. One array, or one mapping of input names to
         arrays, holds samples along axis 0; any other iterable gives arrays (a model with one
         input) or mappings, each a sample or a batch.
-    method : {"max"}, default "max"
-        How ranges follow from what was seen; "max": the exact minimum and maximum.
+    method : {"max", "percentile", "entropy", "mse", "moving_average"}, default "max"
+        How ranges follow from what was seen, see `octavo.calibrate`.
     activation_dtype : {"uint8", "int8"}, default "uint8"
     per_channel : bool, default True
         One weight scale per output channel; False: one per tensor.
