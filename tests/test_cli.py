@@ -28,7 +28,7 @@ from cli_support import (
     succeed,
 )
 
-COMMANDS = ["quantize", "run", "eval", "bench", "inspect", "info", "demo"]
+COMMANDS = ["calibrate", "quantize", "run", "eval", "bench", "inspect", "info", "demo"]
 TF = ("--preprocess", "tf")
 
 

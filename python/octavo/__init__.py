@@ -32,6 +32,7 @@ from octavo.backend import (
     set_num_threads,
     use_backend,
 )
+from octavo.calibrate import Calibration
 from octavo.elementwise import add, concat, mul
 from octavo.errors import (
     BackendError,
@@ -50,10 +51,11 @@ from octavo.requantization import requantize, requantize_linear
 
 if TYPE_CHECKING:
     from octavo.graph import Session
-    from octavo.quantize import quantize_model
+    from octavo.quantize import calibrate_model, quantize_model
 
 __all__ = [
     "BackendError",
+    "Calibration",
     "CalibrationError",
     "InvalidArgumentError",
     "InvalidDtypeError",
@@ -69,6 +71,7 @@ __all__ = [
     "add",
     "backend",
     "backends",
+    "calibrate_model",
     "choose_qparams",
     "concat",
     "conv2d",
@@ -98,7 +101,11 @@ __all__ = [
 __version__: str = _core.build_info()["version"]
 
 # What reads and writes ONNX is imported when first asked for: octavo itself needs NumPy alone.
-_NEEDS_ONNX = {"Session": "octavo.graph", "quantize_model": "octavo.quantize"}
+_NEEDS_ONNX = {
+    "Session": "octavo.graph",
+    "calibrate_model": "octavo.quantize",
+    "quantize_model": "octavo.quantize",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 """Calibration: run a float model over sample data and observe the range of each tensor."""
 
+from octavo.calibrate.calibration import Calibration
 from octavo.calibrate.histogram import Bins, Histogram
 from octavo.calibrate.observer import (
     OBSERVERS,
@@ -9,12 +10,14 @@ from octavo.calibrate.observer import (
     MseObserver,
     Observer,
     PercentileObserver,
+    create_observer,
 )
 from octavo.calibrate.statistics import TensorStatistics
 
 __all__ = [
     "OBSERVERS",
     "Bins",
+    "Calibration",
     "EntropyObserver",
     "Histogram",
     "MaxObserver",
@@ -23,4 +26,5 @@ __all__ = [
     "Observer",
     "PercentileObserver",
     "TensorStatistics",
+    "create_observer",
 ]

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from octavo.calibrate.calibration import Calibration
 from octavo.calibrate.data import Batch, CalibrationData, items, split, total_of
 from octavo.calibrate.observer import Observer, observer_type
 from octavo.errors import CalibrationError
+from octavo.graph.fingerprint import fingerprint
 from octavo.graph.ir import Graph
 from octavo.graph.session import Session
 
@@ -23,11 +25,11 @@ MAX_BATCH = 64
 def collect(
     graph: Graph,
     tensors: list[str],
-    data: CalibrationData,
+    data: CalibrationData | Calibration,
     method: str,
     progress: Progress | None = None,
 ) -> dict[str, Observer]:
-    """Observe tensors of a float graph.
+    """Observe tensors of a float graph, or look up what was observed before.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ def collect(
         Simplified; not changed.
     tensors : list of str
         Inputs or computed tensors to observe.
-    data : array, mapping or iterable
+    data : array, mapping, iterable, or Calibration of this very graph
         See `octavo.calibrate.data.items`.
     method : str
         A key of OBSERVERS.
@@ -45,14 +47,29 @@ def collect(
     Raises
     ------
     CalibrationError
-        No data, or data that do not fit the model or are not finite.
+        No data, or data that do not fit the model or are not finite; a calibration of another
+        graph or of other tensors.
     """
+    if isinstance(data, Calibration):
+        data.check_network(fingerprint(graph))
+        return {name: data.observer(name, method) for name in tensors}
     observers = {name: observer_type(method)(name) for name in tensors}
+    observe(graph, observers, data, progress)
+    return observers
+
+
+def observe(
+    graph: Graph,
+    observers: dict[str, Observer],
+    data: CalibrationData,
+    progress: Progress | None = None,
+) -> int:
+    """Run a float graph over the data and update an observer per tensor; return the samples."""
     inputs = {value.name for value in graph.inputs}
-    computed = [name for name in tensors if name not in inputs]
+    computed = [name for name in observers if name not in inputs]
     outputs = computed or [value.name for value in graph.outputs]
     session = Session.from_graph(graph, outputs, ordered=False)
-    total, done = total_of(data), 0
+    total, done, seen = total_of(data), 0, 0
     for batch, count in items(data, graph.inputs):
         samples = len(next(iter(batch.values())))
         finished = 0
@@ -62,11 +79,12 @@ def collect(
             if progress is not None and count == samples:
                 progress(done + finished, total)
         done += count
+        seen += samples
         if progress is not None and count != samples:
             progress(done, total)
     if done == 0:
         raise CalibrationError("calibration_data is empty: at least one sample is needed")
-    return observers
+    return seen
 
 
 def _observe(

@@ -239,3 +239,20 @@ def observer_type(method: str) -> type[Observer]:
     if method not in OBSERVERS:
         raise InvalidArgumentError(f"method must be one of {sorted(OBSERVERS)}, got {method!r}")
     return OBSERVERS[method]
+
+
+def create_observer(
+    method: str,
+    name: str = "",
+    *,
+    percentile: float | None = None,
+    statistics: TensorStatistics | None = None,
+) -> Observer:
+    """Return an observer for a tensor; `percentile` is for that method alone."""
+    kind = observer_type(method)
+    if issubclass(kind, PercentileObserver):
+        wanted = DEFAULT_PERCENTILE if percentile is None else percentile
+        return kind(name, percentile=wanted, statistics=statistics)
+    if percentile is not None:
+        raise invalid("percentile", f"None, for method {method!r}", percentile)
+    return kind(name, statistics=statistics)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from octavo.cli import output, preprocess
-from octavo.cli.data import Batch, Feeds, open_dataset
+from octavo.cli.data import Dataset, Feeds, open_dataset
 from octavo.cli.files import check_output, existing_file, write_bytes
 from octavo.cli.models import fixed_batch, load_graph
+
+if TYPE_CHECKING:
+    import octavo
+    from octavo.graph.ir import Value
 
 EXAMPLE = "octavo quantize net.onnx --calib images.npz -o net_int8.onnx --preprocess imagenet"
 
@@ -22,6 +26,10 @@ class Method(str, Enum):
     """How ranges are drawn from what calibration saw."""
 
     MAX = "max"
+    PERCENTILE = "percentile"
+    ENTROPY = "entropy"
+    MSE = "mse"
+    MOVING_AVERAGE = "moving_average"
 
 
 class ActivationType(str, Enum):
@@ -40,7 +48,8 @@ def command(
         typer.Option(
             "--calib",
             help="Calibration data: a .npz with the array 'images' (or arrays named like the "
-            "network's inputs), or a folder of image files. Example: --calib images.npz",
+            "network's inputs), a folder of image files, or a .calib file that 'octavo calibrate' "
+            "wrote. Example: --calib images.npz",
         ),
     ],
     out: Annotated[
@@ -103,21 +112,26 @@ def command(
     check_output(out, [model, calib], (".onnx",))
     how = preprocess.preprocessing(preset, scale, mean, std, resize, layout)
     inputs = load_graph(model).inputs
-    dataset, fixed = open_dataset(calib, "--calib", inputs, how), fixed_batch(inputs)
-    used = min(samples, dataset.count)
     start = time.perf_counter()
-    batches = dataset.batches(samples, fixed or batch_size, full=fixed is not None)
     with output.progress("calibrating", quiet=as_json) as update:
+        data: octavo.Calibration | Iterator[Feeds]
+        if calib.suffix == ".calib":
+            data = octavo.Calibration.load(existing_file(calib, "--calib"))
+            used = data.samples
+        else:
+            dataset = open_dataset(calib, "--calib", inputs, how)
+            used = min(samples, dataset.count)
+            data = feeds_of(dataset, inputs, samples, batch_size, update)
         quantized = octavo.quantize_model(
             model,
-            counted(batches, used, update),
+            data,
             method=method.value,
             activation_dtype=activations.value,
             per_channel=not per_tensor,
             exclude=exclude or (),
         )
-    data = quantized.SerializeToString()
-    write_bytes(out, data)
+    serialized = quantized.SerializeToString()
+    write_bytes(out, serialized)
     result = {
         "model": str(model),
         "output": str(out),
@@ -125,24 +139,27 @@ def command(
         "activations": activations.value,
         "samples": used,
         "model_bytes": model.stat().st_size,
-        "output_bytes": len(data),
+        "output_bytes": len(serialized),
         "seconds": time.perf_counter() - start,
     }
     if as_json:
         output.print_json(result)
         return
-    before, after = model.stat().st_size, len(data)
+    before, after = model.stat().st_size, len(serialized)
     print(
         f"wrote {out}: {output.size(after)} from {output.size(before)}, calibrated on {used} "
         f"samples ({method.value}) in {output.duration(time.perf_counter() - start)}"
     )
 
 
-def counted(batches: Iterable[Batch], total: int, update: output.Update) -> Iterator[Feeds]:
-    """Yield the calibration batches' feeds and report each once it has been used."""
-    done = 0
+def feeds_of(
+    dataset: Dataset, inputs: Sequence[Value], samples: int, size: int, update: output.Update
+) -> Iterator[Feeds]:
+    """Yield a dataset's feeds, `size` samples at a time, and report each once it has been used."""
+    fixed = fixed_batch(inputs)
+    done, total = 0, min(samples, dataset.count)
     update(done, total)
-    for index, feeds in batches:
+    for index, feeds in dataset.batches(samples, fixed or size, full=fixed is not None):
         yield feeds
         done += len(index)
         update(done, total)

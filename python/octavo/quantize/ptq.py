@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from octavo import _core
 from octavo._checks import byte_dtype
+from octavo.calibrate.calibration import Calibration
 from octavo.calibrate.collect import Progress, collect
 from octavo.calibrate.data import CalibrationData
 from octavo.calibrate.observer import observer_type
@@ -25,7 +26,7 @@ from octavo.quantize.writer import write_qdq
 
 def quantize_model(
     model: ModelLike,
-    calibration_data: CalibrationData,
+    calibration_data: CalibrationData | Calibration,
     *,
     method: str = "max",
     activation_dtype: DTypeLike = "uint8",
@@ -49,10 +50,11 @@ def quantize_model(
     ----------
     model : str, path-like, bytes or onnx.ModelProto
         Float model, opset 11 or later. Not modified.
-    calibration_data : array, mapping or iterable
+    calibration_data : array, mapping, iterable or Calibration
         float32 inputs, preprocessed as for inference. One array, or one mapping of input names to
         arrays, holds samples along axis 0; any other iterable gives arrays (a model with one
-        input) or mappings, each a sample or a batch.
+        input) or mappings, each a sample or a batch. What `calibrate_model` counted over data
+        takes their place.
     method : {"max", "percentile", "entropy", "mse", "moving_average"}, default "max"
         How ranges follow from what was seen, see `octavo.calibrate`.
     activation_dtype : {"uint8", "int8"}, default "uint8"
@@ -98,15 +100,8 @@ def quantize_model(
     """
     dtype = byte_dtype("activation_dtype", activation_dtype)
     observer_type(method)
-    graph = load_graph(model)
-    _check_float(graph)
-    simplify(graph)
-    _fold_shape_arithmetic(graph)
-    placement = place(graph, _excluded(graph, exclude))
-    if not placement.weighted:
-        raise UnsupportedModelError(
-            f"the model has nothing to quantize: no {', '.join(WEIGHTED)} with constant weights"
-        )
+    graph = prepare(model)
+    placement = _placement(graph, exclude)
     observers = collect(graph, _origins(placement), calibration_data, method, progress)
     params = {
         name: observer.compute(dtype, symmetric=name in placement.centered)
@@ -116,6 +111,29 @@ def quantize_model(
         params[name] = QuantParams(1 / 256, 0 if dtype == "uint8" else -128, dtype)
     write_qdq(graph, placement, params, per_channel)
     return save_graph(graph, _core.build_info()["version"])
+
+
+def prepare(model: ModelLike) -> Graph:
+    """Read a float model and fold what does not depend on data: the graph that is calibrated."""
+    graph = load_graph(model)
+    _check_float(graph)
+    simplify(graph)
+    _fold_shape_arithmetic(graph)
+    return graph
+
+
+def observed_tensors(graph: Graph, exclude: Sequence[str]) -> list[str]:
+    """The tensors whose ranges quantization needs, the nodes named in `exclude` staying float."""
+    return _origins(_placement(graph, exclude))
+
+
+def _placement(graph: Graph, exclude: Sequence[str]) -> Placement:
+    placement = place(graph, _excluded(graph, exclude))
+    if not placement.weighted:
+        raise UnsupportedModelError(
+            f"the model has nothing to quantize: no {', '.join(WEIGHTED)} with constant weights"
+        )
+    return placement
 
 
 def _origins(placement: Placement) -> list[str]:
