@@ -44,10 +44,12 @@ from octavo.errors import (
     UnsupportedModelError,
 )
 from octavo.functional import conv2d, linear, matmul_integer
+from octavo.measures import ErrorMeasures, measure_errors
 from octavo.packed import PackedConv2d, PackedLinear, pack_conv2d, pack_linear
 from octavo.pooling import global_avg_pool, max_pool2d
 from octavo.quantization import QuantParams, choose_qparams, dequantize_linear, quantize_linear
 from octavo.requantization import requantize, requantize_linear
+from octavo.schemes import Quantized, Scheme, choose_scales, fake_quantize
 
 if TYPE_CHECKING:
     from octavo.graph import Session
@@ -57,6 +59,7 @@ __all__ = [
     "BackendError",
     "Calibration",
     "CalibrationError",
+    "ErrorMeasures",
     "InvalidArgumentError",
     "InvalidDtypeError",
     "InvalidModelError",
@@ -64,6 +67,8 @@ __all__ = [
     "PackedConv2d",
     "PackedLinear",
     "QuantParams",
+    "Quantized",
+    "Scheme",
     "Session",
     "UnsupportedModelError",
     "__version__",
@@ -73,11 +78,13 @@ __all__ = [
     "backends",
     "calibrate_model",
     "choose_qparams",
+    "choose_scales",
     "concat",
     "conv2d",
     "cpu_features",
     "dequantize_linear",
     "errors",
+    "fake_quantize",
     "get_num_threads",
     "global_avg_pool",
     "layer_norm",
@@ -85,6 +92,7 @@ __all__ = [
     "lookup",
     "matmul_integer",
     "max_pool2d",
+    "measure_errors",
     "mul",
     "pack_conv2d",
     "pack_linear",

@@ -12,13 +12,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from octavo._checks import byte_dtype, byte_range, invalid
+from octavo._checks import byte_range, invalid
 from octavo.calibrate.search import Levels, entropy_range, mse_range, squared_errors
 from octavo.calibrate.statistics import TensorStatistics
 from octavo.errors import CalibrationError, InvalidArgumentError
 from octavo.quantization import QuantParams, choose_qparams
+from octavo.schemes import INTEGER_RANGES, integer_type
 
 DEFAULT_PERCENTILE = 99.99
+MOST_LEVELS = 256  # that ranges are searched for
 
 
 class Observer:
@@ -56,6 +58,12 @@ class Observer:
     def range(self, dtype: DTypeLike = "uint8", symmetric: bool = False) -> tuple[float, float]:
         """Return the interval [lo, hi] to represent; it contains 0.
 
+        Parameters
+        ----------
+        dtype : str, default "uint8"
+            A key of `octavo.schemes.INTEGER_RANGES`.
+        symmetric : bool, default False
+
         Raises
         ------
         CalibrationError
@@ -66,7 +74,7 @@ class Observer:
         if found.min > found.max:
             raise CalibrationError(f"calibration: no values of tensor '{self.name}' were seen")
         lo, hi = min(found.min, 0.0), max(found.max, 0.0)
-        levels = Levels(*byte_range(byte_dtype("dtype", dtype)), symmetric)
+        levels = Levels(*INTEGER_RANGES[integer_type("dtype", dtype)], symmetric)
         if lo == hi:
             return lo, hi
         low, high = self._interval(lo, hi, levels)
@@ -166,7 +174,8 @@ class PercentileObserver(Observer):
 class EntropyObserver(Observer):
     """The range that keeps the distribution best, by Kullback-Leibler divergence.
 
-    See `octavo.calibrate.search.divergences`; zeros are left out.
+    See `octavo.calibrate.search.divergences`; zeros are left out. Of 16-bit integers the range is
+    that of `MaxObserver`: there are more levels than bins to compare.
 
     Examples
     --------
@@ -179,11 +188,15 @@ class EntropyObserver(Observer):
     method = "entropy"
 
     def _interval(self, lo: float, hi: float, levels: Levels) -> tuple[float, float]:
+        if levels.qmax - levels.qmin > MOST_LEVELS:
+            return lo, hi
         return entropy_range(self.statistics.histogram.bins(), lo, hi, levels)
 
 
 class MseObserver(Observer):
     """The range with the least mean squared error of quantized values.
+
+    Of 16-bit integers it is that of `MaxObserver`, which loses next to nothing.
 
     Examples
     --------
@@ -197,6 +210,8 @@ class MseObserver(Observer):
     method = "mse"
 
     def _interval(self, lo: float, hi: float, levels: Levels) -> tuple[float, float]:
+        if levels.qmax - levels.qmin > MOST_LEVELS:
+            return lo, hi
         return mse_range(self.statistics.histogram.bins(), lo, hi, levels)
 
 
