@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("onnx", reason="calibration of a model needs onnx")
@@ -37,6 +37,7 @@ def images(rng: np.random.Generator) -> Any:
     return rng.standard_normal((12, 3, 16, 16)).astype(np.float32)
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(UINT64, st.integers(0, 300), st.just(0)), max_size=40))
 def test_varint_round_trip(values: list[int]) -> None:
     array = np.array(values, np.uint64)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -37,6 +37,7 @@ def activations(rng: np.random.Generator, n: int) -> Any:
     return x.astype(np.float32)
 
 
+@settings(deadline=None)
 @given(ARRAYS)
 def test_keys_are_those_of_numpy(values: np.ndarray) -> None:
     histogram = histogram_of(values)
@@ -69,6 +70,7 @@ def test_bins_are_those_of_np_histogram(rng: np.random.Generator) -> None:
     assert np.all(width < 2.0**-10)
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.float32, st.integers(1, 60), elements=FINITE), st.floats(0, 1), st.booleans())
 def test_quantile_bounds_that_of_numpy(values: np.ndarray, q: float, descending: bool) -> None:
     low, high = histogram_of(values).quantile(q, descending=descending)
@@ -99,6 +101,7 @@ def test_magnitudes(values: list[float]) -> None:
     assert histogram_of(array).magnitudes() == histogram_of(np.abs(array))
 
 
+@settings(deadline=None)
 @given(ARRAYS, st.data())
 def test_state_does_not_depend_on_split_order_or_merging(
     values: np.ndarray, data: st.DataObject
@@ -138,6 +141,7 @@ def test_threads_may_share_a_histogram(rng: np.random.Generator) -> None:
     assert shared == histogram_of(*parts)
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 7)), elements=FINITE))
 def test_mean_extremes_are_exact(values: np.ndarray) -> None:
     statistics = TensorStatistics()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -37,6 +37,7 @@ def heavy_tailed(rng: np.random.Generator, n: int = 40_000) -> Any:
 
 
 @pytest.mark.parametrize("method", METHODS)
+@settings(deadline=None, max_examples=40)
 @given(values=hnp.arrays(np.float32, st.integers(1, 40), elements=FLOATS), data=st.data())
 def test_result_does_not_depend_on_the_split(
     method: str, values: np.ndarray, data: st.DataObject
@@ -52,6 +53,7 @@ def test_result_does_not_depend_on_the_split(
 
 
 @pytest.mark.parametrize("method", METHODS)
+@settings(deadline=None, max_examples=40)
 @given(values=hnp.arrays(np.float32, st.integers(1, 40), elements=FLOATS))
 def test_range_lies_within_what_was_seen_and_holds_zero(method: str, values: np.ndarray) -> None:
     for dtype, symmetric in SCHEMES:
@@ -59,6 +61,7 @@ def test_range_lies_within_what_was_seen_and_holds_zero(method: str, values: np.
         assert min(values.min(), 0) <= lo <= 0 <= hi <= max(values.max(), 0)
 
 
+@settings(deadline=None, max_examples=40)
 @given(hnp.arrays(np.float32, st.integers(1, 40), elements=FLOATS))
 def test_every_value_seen_is_in_the_range_of_max(values: np.ndarray) -> None:
     observer = observer_of("max", values)

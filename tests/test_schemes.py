@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -45,6 +45,7 @@ def parts(x: Any, scheme: Scheme) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=lambda s: f"{s.dtype}-{s.symmetric}-{s.per}")
+@settings(max_examples=20, deadline=None)
 @given(x=ARRAYS)
 def test_quantize_is_the_formula_for_every_part(scheme: Scheme, x: np.ndarray) -> None:
     result = scheme.quantize(x)
@@ -72,6 +73,7 @@ def test_quantize_is_the_formula_for_every_part(scheme: Scheme, x: np.ndarray) -
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 @pytest.mark.parametrize("symmetric", [False, True])
+@settings(deadline=None)
 @given(limits=st.tuples(FLOATS, FLOATS).map(sorted))
 def test_choose_scales_agrees_with_choose_qparams(
     dtype: str, symmetric: bool, limits: list[float]
@@ -81,6 +83,7 @@ def test_choose_scales_agrees_with_choose_qparams(
     assert (float(scale), int(zero)) == (params.scale, params.zero_point)
 
 
+@settings(deadline=None)
 @given(ARRAYS)
 def test_eight_bits_are_those_of_the_kernels(x: np.ndarray) -> None:
     result = Scheme("uint8").quantize(x)

@@ -17,8 +17,8 @@ namespace {
 constexpr size_t kGrain = size_t{1} << 16;
 // Elements a counter of 32 bits is good for.
 constexpr size_t kMostCounted = size_t{1} << 30;
-// Up to so many elements, looking at the counter of each is cheaper than at all counters.
-constexpr size_t kFewElements = size_t{1} << 14;
+// Looking at the counters of so many elements costs as much as at all those of an octave.
+constexpr size_t kElementsPerOctave = 256;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -104,24 +104,22 @@ uint64_t& FloatHistogram::count_of(size_t key) {
   return (*page)[key % kHistogramBinsPerOctave];
 }
 
-// Moves a thread's counts of x into the pages.
+// Moves a thread's counts of x into the pages: those of its octaves, or those of its elements.
 void FloatHistogram::flush(const float* x, size_t n, const FloatSummary& seen, uint32_t* counts) {
-  if (n <= kFewElements) {
+  if (seen.smallest == kNothingSeen.smallest) return;
+  const size_t first = seen.smallest >> 23;
+  const auto octaves = [&](float extreme) { return (magnitude(extreme) >> 23) + 1 - first; };
+  const size_t positive = seen.max > 0 ? octaves(seen.max) : 0;
+  const size_t negative = seen.min < 0 ? octaves(seen.min) : 0;
+  if (n <= (positive + negative) * kElementsPerOctave) {
     for (size_t i = 0; i < n; ++i) {
       const size_t key = std::bit_cast<uint32_t>(x[i]) >> kHistogramShift;
       if (const uint64_t count = take_count(counts + key * kHistogramLanes)) count_of(key) += count;
     }
     return;
   }
-  if (seen.smallest == kNothingSeen.smallest) return;
-  const float extremes[] = {seen.max, seen.min};
-  for (const size_t sign : {0, 1}) {
-    if (sign == 0 ? seen.max <= 0 : seen.min >= 0) continue;
-    const size_t first = seen.smallest >> 23, last = magnitude(extremes[sign]) >> 23;
-    for (size_t octave = first; octave <= last; ++octave) {
-      flush_octave(sign * (kPages / 2) + octave, counts);
-    }
-  }
+  for (size_t i = 0; i < positive; ++i) flush_octave(first + i, counts);
+  for (size_t i = 0; i < negative; ++i) flush_octave(kPages / 2 + first + i, counts);
 }
 
 void FloatHistogram::flush_octave(size_t page, uint32_t* counts) {
