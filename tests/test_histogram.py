@@ -43,6 +43,7 @@ def test_keys_are_those_of_numpy(values: np.ndarray) -> None:
     histogram = histogram_of(values)
     finite = values[np.isfinite(values)]
     keys, counts = np.unique(finite[finite != 0].view(np.uint32) >> 13, return_counts=True)
+    np.testing.assert_equal(octavo.reference.float_histogram(values), (keys, counts))
     found_keys, found_counts = histogram.keys()
     np.testing.assert_array_equal(found_keys, keys)
     np.testing.assert_array_equal(found_counts, counts)

@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from octavo._reference_histogram import float_histogram
 from octavo._reference_math import (
     F32,
     Array,
@@ -45,6 +46,7 @@ __all__ = [
     "concat",
     "conv2d",
     "dequantize_linear",
+    "float_histogram",
     "fma",
     "global_avg_pool",
     "layer_norm",
