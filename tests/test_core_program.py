@@ -25,6 +25,23 @@ def test_program_equals_its_ops(backend: str, threads: int, rng: np.random.Gener
             assert len(np.unique(theirs)) > min(n, 4)
 
 
+@pytest.mark.parametrize("samples", [1, 2, 4])
+def test_groups_of_samples_give_the_same_bits(
+    backend: str, samples: int, rng: np.random.Generator
+) -> None:
+    """A small cache makes steps run for so many samples at a time."""
+    side, image = 60, 60 * 60 * 8
+    program, by_op = network(rng, side, samples * 3 * image)
+    for n in (1, 2, 7, 8, 9):
+        x = images(rng, n, side)
+        expected = by_op(x)
+        for threads in (1, 2):
+            for mine, theirs in zip(program.run([x], n, threads), expected, strict=True):
+                np.testing.assert_array_equal(mine, theirs)
+    whole, _ = network(rng, side, 1 << 30)
+    assert program.arena_bytes(8) < whole.arena_bytes(8)
+
+
 def test_eight_threads_share_one_program(rng: np.random.Generator) -> None:
     program, by_op = network(rng)
     inputs = [images(rng, 1 + i % 3) for i in range(40)]

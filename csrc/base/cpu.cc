@@ -5,6 +5,9 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#if defined(__linux__)
+#include <unistd.h>
+#endif
 
 namespace octavo {
 namespace {
@@ -76,6 +79,17 @@ CpuBits query() { return 0; }
 CpuBits detect_cpu() {
   static const CpuBits bits = query();
   return bits;
+}
+
+size_t l2_cache_bytes() {
+  static const size_t bytes = [] {
+    long l2 = 0;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+    l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+    return static_cast<size_t>(l2 > 0 ? l2 : 512 * 1024);
+  }();
+  return bytes;
 }
 
 std::vector<std::string> cpu_feature_names(CpuBits bits) {

@@ -1,6 +1,7 @@
 // What this CPU (and its operating system) can run, as a set of bits.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@ inline constexpr CpuBits kCpuAvx512Vnni = 1u << 7;
 // Asks the CPU and the operating system (an ISA whose registers the system does not save is
 // unusable). Computed once.
 CpuBits detect_cpu();
+
+// Of one core's second-level cache; a usual size where the system does not say.
+size_t l2_cache_bytes();
 
 // Names of the bits that are set, in a fixed order; lower case, as in /proc/cpuinfo.
 std::vector<std::string> cpu_feature_names(CpuBits bits);

@@ -134,11 +134,12 @@ void bind_program(py::module_& m) {
   bind_program_math_steps(cls);
   cls.def(
          "finish",
-         [](Program& self, const std::vector<int64_t>& inputs,
-            const std::vector<int64_t>& outputs) {
-           self.finish(to_ids("inputs", inputs), to_ids("outputs", outputs));
+         [](Program& self, const std::vector<int64_t>& inputs, const std::vector<int64_t>& outputs,
+            int64_t cache_bytes) {
+           self.finish(to_ids("inputs", inputs), to_ids("outputs", outputs),
+                       to_size("cache_bytes", cache_bytes));
          },
-         "inputs"_a, "outputs"_a)
+         "inputs"_a, "outputs"_a, "cache_bytes"_a = 0)
       .def("run", &run, "inputs"_a, "batch"_a, "threads"_a = 0)
       .def("time_steps", &time_steps, "inputs"_a, "batch"_a, "threads"_a = 0)
       .def("describe", &describe_steps)

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#if defined(__linux__)
-#include <unistd.h>
-#endif
+#include "base/cpu.h"
 
 namespace octavo {
 namespace {
@@ -19,16 +17,7 @@ constexpr size_t kRowsPerPart = 12;
 constexpr size_t kTasksPerThread = 4;
 
 // Half of L2 for panels; the rest is for A, C and what the host does meanwhile.
-size_t block_bytes() {
-  static const size_t bytes = [] {
-    long l2 = 0;
-#if defined(_SC_LEVEL2_CACHE_SIZE)
-    l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
-    return static_cast<size_t>(l2 > 0 ? l2 : 512 * 1024) / 2;
-  }();
-  return bytes;
-}
+size_t block_bytes() { return l2_cache_bytes() / 2; }
 
 // How many parts of `total` units give every thread several, down to parts of `least` units; a
 // multiple of the number of threads where that is possible, so that their shares are equal.

@@ -2,13 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
 
 #include "base/status.h"
-#include "ops/program/plan.h"
 
 namespace octavo {
 namespace {
@@ -48,16 +48,33 @@ AlignedBuffer repeat(const void* sample, size_t sample_bytes, size_t batch) {
 
 }  // namespace
 
-Prepared::Prepared(size_t batch, std::span<const TensorInfo> tensors,
+// A tensor of one segment holds one group. Any other holds the batch, and what a segment reads or
+// writes piece by piece is live from its first step to its last.
+Lifetime Prepared::lifetime(size_t sample_bytes, const TensorUse& use) const {
+  const auto segment_of = [&](size_t step) -> const Segment& {
+    return *std::find_if(segments_.begin(), segments_.end(),
+                         [&](const Segment& segment) { return step < segment.end; });
+  };
+  const Segment& writer = segment_of(use.first);
+  const Segment& reader = segment_of(use.last);
+  if (&writer == &reader) return {sample_bytes * writer.group, use.first, use.last};
+  return {sample_bytes * batch_, writer.group < batch_ ? writer.begin : use.first,
+          reader.group < batch_ ? reader.end - 1 : use.last};
+}
+
+Prepared::Prepared(size_t batch, std::vector<Segment> segments, std::span<const TensorInfo> tensors,
                    std::span<const TensorUse> uses, std::span<const AlignedBuffer> constants)
-    : batch_(batch), arena_offsets_(tensors.size(), kNotInArena) {
+    : batch_(batch), segments_(std::move(segments)), arena_offsets_(tensors.size(), kNotInArena) {
   std::vector<Lifetime> lifetimes;
   std::vector<TensorId> ids;
   size_t constant_bytes = 0;
   for (TensorId id = 0; id < tensors.size(); ++id) {
-    const size_t bytes = batch_bytes(tensors[id], batch);
-    if (uses[id].home == Home::arena) {
-      lifetimes.push_back({bytes, uses[id].first, uses[id].last});
+    const size_t bytes = batch_bytes(tensors[id], batch), sample = batch_bytes(tensors[id], 1);
+    if (uses[id].home == Home::input || uses[id].home == Home::output) {
+      moving_.push_back({id, sample});
+    } else if (uses[id].home == Home::arena) {
+      lifetimes.push_back(lifetime(sample, uses[id]));
+      if (lifetimes.back().bytes == bytes) moving_.push_back({id, sample});
       ids.push_back(id);
     } else if (uses[id].home == Home::constant && batch > 1) {
       if (__builtin_add_overflow(constant_bytes, bytes, &constant_bytes)) {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "ops/program/plan.h"
+#include "ops/program/segments.h"
 #include "ops/program/step.h"
 
 namespace octavo {
@@ -34,7 +36,8 @@ struct TensorUse {
 // for each run.
 struct Workspace {
   AlignedBuffer arena;
-  std::vector<void*> data;
+  std::vector<void*> data;  // of the first sample
+  std::vector<void*> here;  // of the group of samples that is running
 };
 
 // The plan for one batch size. Runs in several threads share it: each borrows a workspace.
@@ -42,10 +45,11 @@ class Prepared {
  public:
   // `constants[id]` holds the content of a constant tensor for one sample. Throws
   // Error(out_of_memory) for sizes that overflow or exceed the machine's memory.
-  Prepared(size_t batch, std::span<const TensorInfo> tensors, std::span<const TensorUse> uses,
-           std::span<const AlignedBuffer> constants);
+  Prepared(size_t batch, std::vector<Segment> segments, std::span<const TensorInfo> tensors,
+           std::span<const TensorUse> uses, std::span<const AlignedBuffer> constants);
 
   size_t batch() const { return batch_; }
+  const std::vector<Segment>& segments() const { return segments_; }
   size_t arena_bytes() const { return arena_bytes_; }
 
   // A workspace for the lease's lifetime. As many exist as runs have ever overlapped.
@@ -57,6 +61,16 @@ class Prepared {
     Lease& operator=(const Lease&) = delete;
 
     std::vector<void*>& data() { return workspace_->data; }
+
+    // Addresses for the samples from `first` on.
+    void* const* at(size_t first) {
+      workspace_->here = workspace_->data;
+      for (const Moving& tensor : prepared_.moving_) {
+        void*& address = workspace_->here[tensor.id];
+        address = static_cast<unsigned char*>(address) + first * tensor.sample_bytes;
+      }
+      return workspace_->here.data();
+    }
 
    private:
     Prepared& prepared_;
@@ -70,11 +84,20 @@ class Prepared {
     const void* data;
   };
 
+  // A tensor that holds all samples; the others in the arena hold one group.
+  struct Moving {
+    TensorId id;
+    size_t sample_bytes;
+  };
+
+  Lifetime lifetime(size_t sample_bytes, const TensorUse& use) const;
   void repeat_constants();
   std::unique_ptr<Workspace> borrow();
   void give_back(std::unique_ptr<Workspace> workspace) noexcept;
 
   size_t batch_;
+  std::vector<Segment> segments_;
+  std::vector<Moving> moving_;
   size_t arena_bytes_ = 0;
   std::vector<size_t> arena_offsets_;  // by tensor; kNotInArena elsewhere
 

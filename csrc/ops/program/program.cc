@@ -1,11 +1,11 @@
 #include "ops/program/program.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <set>
 #include <utility>
-#include <variant>
 
+#include "base/cpu.h"
 #include "base/fp_env.h"
 #include "base/status.h"
 #include "ops/program/check.h"
@@ -124,32 +124,44 @@ std::vector<TensorUse> Program::lifetimes(const std::vector<TensorId>& inputs,
   return uses;
 }
 
-void Program::finish(std::vector<TensorId> inputs, std::vector<TensorId> outputs) {
+void Program::finish(std::vector<TensorId> inputs, std::vector<TensorId> outputs,
+                     size_t cache_bytes) {
   require_building();
   uses_ = lifetimes(inputs, outputs);
   inputs_ = std::move(inputs);
   outputs_ = std::move(outputs);
+  cache_bytes_ = cache_bytes > 0 ? cache_bytes : l2_cache_bytes();
   finished_ = true;
+}
+
+std::vector<StepTraffic> Program::traffic() const {
+  std::vector<StepTraffic> traffic;
+  const auto bytes = [&](TensorId id) {
+    return tensors_[id].elements * dtype_bytes(tensors_[id].dtype);
+  };
+  for (const Step& step : steps_) {
+    StepTraffic moved = {bytes(step.output), octavo::weight_bytes(step.operation), 0};
+    for (const TensorId id : step.inputs) moved.activations += bytes(id);
+    traffic.push_back(moved);
+  }
+  for (TensorId id = 0; id < tensors_.size(); ++id) {
+    if (uses_[id].home != Home::arena) continue;
+    for (size_t i = uses_[id].first + 1; i <= uses_[id].last; ++i) traffic[i].waiting += bytes(id);
+  }
+  return traffic;
 }
 
 std::shared_ptr<Prepared> Program::prepare(size_t batch) const {
   if (!finished_) fail("call finish() before this");
-  return plans_.get(batch,
-                    [&] { return std::make_shared<Prepared>(batch, tensors_, uses_, constants_); });
+  return plans_.get(batch, [&] {
+    auto segments = cut_into_segments(traffic(), std::max<size_t>(batch, 1), cache_bytes_);
+    return std::make_shared<Prepared>(batch, std::move(segments), tensors_, uses_, constants_);
+  });
 }
 
 size_t Program::weight_bytes() const {
   size_t bytes = 0;
-  std::set<const void*> seen;  // steps may share weights
-  for (const Step& step : steps_) {
-    std::visit(
-        [&](const auto& op) {
-          if constexpr (requires { op.packed->packed_bytes(); }) {
-            if (seen.insert(op.packed.get()).second) bytes += op.packed->packed_bytes();
-          }
-        },
-        step.operation);
-  }
+  for (const Step& step : steps_) bytes += octavo::weight_bytes(step.operation);
   for (const AlignedBuffer& constant : constants_) bytes += constant.size();
   return bytes;
 }
@@ -173,7 +185,6 @@ void Program::run(std::span<const void* const> inputs, std::span<void* const> ou
   const FpEnvGuard fp_env;
   const Context context = make_context(*backend_, num_threads);
   Prepared::Lease lease(*prepared);
-  void* const* data = lease.data().data();
   // Steps only read inputs: finish() refuses one as a destination.
   for (size_t i = 0; i < inputs.size(); ++i) {
     lease.data()[inputs_[i]] = const_cast<void*>(inputs[i]);
@@ -181,17 +192,28 @@ void Program::run(std::span<const void* const> inputs, std::span<void* const> ou
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (uses_[outputs_[i]].home == Home::output) lease.data()[outputs_[i]] = outputs[i];
   }
-  for (size_t i = 0; i < steps_.size(); ++i) {
+  std::fill(step_seconds.begin(), step_seconds.end(), 0.0);
+  for (const Segment& segment : prepared->segments()) {
+    for (size_t first = 0; first < batch; first += segment.group) {
+      const size_t samples = std::min(segment.group, batch - first);
+      run_segment(context, segment, samples, lease.at(first), step_seconds);
+    }
+  }
+  copy_outputs(outputs, batch, lease.data().data());
+}
+
+void Program::run_segment(const Context& context, const Segment& segment, size_t samples,
+                          void* const* data, std::span<double> step_seconds) const {
+  for (size_t i = segment.begin; i < segment.end; ++i) {
     const Step& step = steps_[i];
     const double start = step_seconds.empty() ? 0 : now_seconds();
     try {
-      run_step(context, step, tensors_[step.output], batch, data);
+      run_step(context, step, tensors_[step.output], samples, data);
     } catch (const Error& error) {
       fail_in(step, error);
     }
-    if (!step_seconds.empty()) step_seconds[i] = now_seconds() - start;
+    if (!step_seconds.empty()) step_seconds[i] += now_seconds() - start;
   }
-  copy_outputs(outputs, batch, data);
 }
 
 // Those that no step wrote in place: inputs, constants, and all but the last of duplicates.

@@ -46,8 +46,9 @@ class Program {
               Operation operation);
 
   // Checks that every tensor is written once, before it is read, and that outputs are produced.
-  // Afterwards the program is fixed.
-  void finish(std::vector<TensorId> inputs, std::vector<TensorId> outputs);
+  // Afterwards the program is fixed. A large batch is run in groups of samples whose activations
+  // stay in a cache of `cache_bytes`; 0: this machine's L2.
+  void finish(std::vector<TensorId> inputs, std::vector<TensorId> outputs, size_t cache_bytes = 0);
 
   // inputs[i] points at batch * elements of the i-th input, as does outputs[i]; outputs overlap
   // neither one another nor inputs. num_threads = 0: the process default.
@@ -55,7 +56,7 @@ class Program {
   void run(std::span<const void* const> inputs, std::span<void* const> outputs, size_t batch,
            size_t num_threads = 0, std::span<double> step_seconds = {}) const;
 
-  // Of packed weights and constants, each once.
+  // Of packed weights and constants.
   size_t weight_bytes() const;
 
   // Of the arena for this batch size.
@@ -75,7 +76,10 @@ class Program {
   void require_id(TensorId id, const std::string& role) const;
   std::vector<TensorUse> lifetimes(const std::vector<TensorId>& inputs,
                                    const std::vector<TensorId>& outputs) const;
+  std::vector<StepTraffic> traffic() const;
   std::shared_ptr<Prepared> prepare(size_t batch) const;
+  void run_segment(const Context& context, const Segment& segment, size_t samples,
+                   void* const* data, std::span<double> step_seconds) const;
   void copy_outputs(std::span<void* const> outputs, size_t batch, void* const* data) const;
 
   const Backend* backend_;
@@ -85,6 +89,7 @@ class Program {
   std::vector<TensorId> inputs_;
   std::vector<TensorId> outputs_;
   std::vector<TensorUse> uses_;
+  size_t cache_bytes_ = 0;
   bool finished_ = false;
   mutable PreparedCache plans_;
 };

@@ -151,6 +151,16 @@ inline const char* operation_name(const Operation& operation) {
   return std::visit([](const auto& op) { return op.kOp; }, operation);
 }
 
+// Bytes of packed weights, of operations that have any.
+inline size_t weight_bytes(const Operation& operation) {
+  return std::visit(
+      [](const auto& op) -> size_t {
+        if constexpr (requires { op.packed->packed_bytes(); }) return op.packed->packed_bytes();
+        return 0;
+      },
+      operation);
+}
+
 struct Step {
   std::string name;  // of the node it comes from
   std::vector<TensorId> inputs;
