@@ -11,6 +11,7 @@ import numpy as np
 from octavo import _core
 from octavo.errors import InvalidModelError, OctavoError, UnsupportedModelError
 from octavo.graph import emit_float, emit_int8, emit_layout, emit_math, emit_matmul
+from octavo.graph.fold_pads import fold_pads
 from octavo.graph.fuse import fuse
 from octavo.graph.ir import ByteParams, Graph, Node
 from octavo.graph.lowering import Lowering, Record, Stored
@@ -76,6 +77,7 @@ def compile_graph(
     shapes = resolve(graph, sample_shapes, batch)
     graph.remove_unused(keep)
     fuse(graph, shapes, keep)
+    fold_pads(graph, shapes, batch, keep)
     low = Lowering(graph, shapes, batch, packed, keep)
     inputs = [_input(low, value.name, value.dtype, shapes[value.name]) for value in graph.inputs]
     for node in graph.nodes:
