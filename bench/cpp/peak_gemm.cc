@@ -35,9 +35,9 @@ struct Shape {
 };
 
 constexpr Shape kShapes[] = {
-    {1024, 1024, 1024}, {2048, 2048, 2048}, {128, 768, 768},    {128, 3072, 768},
-    {128, 768, 3072},   {3136, 64, 576},    {3136, 64, 576, 9}, {3136, 256, 64},
-    {784, 512, 128},    {49, 2048, 512},    {16, 768, 768},     {1, 4096, 4096},
+    {1024, 1024, 1024}, {2048, 2048, 2048}, {512, 512, 512},    {128, 768, 768}, {128, 3072, 768},
+    {128, 768, 3072},   {3136, 64, 576},    {3136, 64, 576, 9}, {3136, 256, 64}, {784, 512, 128},
+    {49, 2048, 512},    {16, 768, 768},     {1, 4096, 4096},
 };
 
 // One GEMM with everything it needs; run() is what ops does for a linear layer on one thread.
@@ -85,7 +85,10 @@ class Problem {
         if (table_.gemm_prepare.run != nullptr) {
           table_.gemm_prepare.run(tile_at(rows, 0), prepared_.data());
         }
-        for (size_t p = p0; p < p1; ++p) run_tile(row, rows, p);
+        for (size_t p = p0; p < p1; ++p) {
+          const size_t after_block = t + 1 < tiles ? p0 : p1 % panels;
+          run_tile(row, rows, p, p + 1 < p1 ? p + 1 : after_block);
+        }
       }
     }
   }
@@ -151,8 +154,10 @@ class Problem {
             .prepared = prepared_.data()};
   }
 
-  void run_tile(size_t row, size_t rows, size_t p) {
-    table_.gemm_u8.run(tile_at(rows, p), kRequant, Residual{},
+  void run_tile(size_t row, size_t rows, size_t p, size_t next) {
+    GemmTile tile = tile_at(rows, p);
+    tile.next = packed_.panel(next);
+    table_.gemm_u8.run(tile, kRequant, Residual{},
                        c_.data() + row * shape_.n + p * table_.gemm_geometry.nr, shape_.n);
   }
 

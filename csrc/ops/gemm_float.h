@@ -27,7 +27,7 @@ void run_packed(const Context& context, const PackedMatrixF32& packed, size_t m,
                              .panels = packed.panel_count(),
                              .panel_bytes = packed.size_bytes() / packed.panel_count(),
                              .macs = m * packed.n() * k};
-  auto kernel = [&](const float* const* a, size_t row, size_t rows, size_t panel) {
+  auto kernel = [&](const float* const* a, size_t row, size_t rows, size_t panel, size_t) {
     const GemmF32Tile tile = {.a = a,
                               .rows = rows,
                               .segments = packed.segments(),

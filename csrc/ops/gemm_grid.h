@@ -8,6 +8,7 @@
 // their rows; K is never split, so the bits do not depend on the number of threads.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "ops/scratch.h"
@@ -53,7 +54,8 @@ inline GemmPart gemm_part(const GemmGrid& grid, const GemmExtent& extent, size_t
 }
 
 // fill(row, rows, a) writes the pointers a[segment * rows + i] of rows row..row + rows;
-// kernel(a, row, rows, panel) multiplies them with one panel.
+// kernel(a, row, rows, panel, next) multiplies them with one panel; `next` is the panel after it,
+// or the same one at the end.
 template <class T, class Fill, class RunKernel>
 void run_gemm(const Context& context, const GemmExtent& extent, size_t segments, const Fill& fill,
               const RunKernel& kernel) {
@@ -68,13 +70,17 @@ void run_gemm(const Context& context, const GemmExtent& extent, size_t segments,
     const size_t blocks = ceil_div(part_panels, grid.panels_per_block);
     const T** a = scratch<const T*>(Scratch::row_pointers, segments * extent.mr);
     for (size_t block = 0; block < blocks; ++block) {
+      const size_t block_begin = part.panel_begin + part_begin(block, blocks, part_panels);
       const size_t block_end = part.panel_begin + part_begin(block + 1, blocks, part_panels);
       for (size_t t = 0; t < tiles; ++t) {
         const size_t row = part.row_begin + part_begin(t, tiles, part_rows);
         const size_t rows = part.row_begin + part_begin(t + 1, tiles, part_rows) - row;
         fill(row, rows, a);
-        size_t panel = part.panel_begin + part_begin(block, blocks, part_panels);
-        for (; panel < block_end; ++panel) kernel(a, row, rows, panel);
+        const size_t after_block = t + 1 < tiles ? block_begin : block_end;
+        for (size_t panel = block_begin; panel < block_end; ++panel) {
+          const size_t next = panel + 1 < block_end ? panel + 1 : after_block;
+          kernel(a, row, rows, panel, std::min(next, part.panel_end - 1));
+        }
       }
     }
   };

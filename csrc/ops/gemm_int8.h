@@ -68,10 +68,11 @@ void run_packed(const Context& context, const PackedMatrix& packed, size_t m, co
     kernels.gemm_prepare.run(tile_at(a, rows), prepared);
     a[0] = prepared;
   };
-  auto kernel = [&](const uint8_t* const* a, size_t row, size_t rows, size_t panel) {
+  auto kernel = [&](const uint8_t* const* a, size_t row, size_t rows, size_t panel, size_t next) {
     GemmTile tile = tile_at(a, rows);
     tile.panel = packed.panel(panel);
     tile.cols = packed.panel_cols(panel);
+    tile.next = packed.panel(next);
     if (prepares) tile.prepared = a[0];
     run_tile(kernels, tile, target.at(row, panel * packed.geometry().nr));
   };

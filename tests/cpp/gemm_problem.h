@@ -139,7 +139,8 @@ class GemmTest : public KernelTest {
             .segments = packed.segments(),
             .segment_k = packed.segment_k(),
             .panel = panel,
-            .cols = p.cols};
+            .cols = p.cols,
+            .next = panel + packed.size_bytes()};  // a hint only: here it is the guard page
   }
 
   void check_gemm(const Problem& p, Guard guard) {

@@ -74,6 +74,25 @@ TEST(GemmGrid, LargePanelsAreStreamedOncePerThread) {
   EXPECT_EQ(plan_gemm(context, whole).m_parts, 2u);
 }
 
+// What run_gemm says comes next does come next, across tiles and blocks.
+TEST(GemmGrid, AnnouncesTheNextPanel) {
+  const Context context = make_context(all_backends().back(), 1);
+  for (const size_t m : {1, 6, 20}) {
+    for (const size_t panels : {1, 2, 7, 33}) {
+      std::vector<size_t> visited, announced;
+      run_gemm<uint8_t>(
+          context, extent(m, panels, 1024), 1, [](size_t, size_t, const uint8_t**) {},
+          [&](const uint8_t* const*, size_t, size_t, size_t panel, size_t next) {
+            visited.push_back(panel);
+            announced.push_back(next);
+          });
+      ASSERT_EQ(visited.size(), (m + kMr - 1) / kMr * panels);
+      EXPECT_TRUE(std::equal(visited.begin() + 1, visited.end(), announced.begin()));
+      EXPECT_EQ(announced.back(), visited.back());
+    }
+  }
+}
+
 TEST(GemmGrid, SmallWorkStaysOnOneThread) {
   const Context context = make_context(all_backends().back(), 8);
   EXPECT_EQ(plan_gemm(context, extent(6, 1, 64)).threads, 1u);
