@@ -135,8 +135,14 @@ void FloatHistogram::flush_octave(size_t page, uint32_t* counts) {
 }
 
 void FloatHistogram::merge(const FloatHistogram& other) {
-  const std::vector<Bin> bins = other.bins();
-  add(bins, other.summary());
+  std::vector<Bin> bins;
+  FloatSummary summary;
+  {  // of one moment; and not both locks at once, so that a histogram may take in itself
+    const std::lock_guard lock(other.mutex_);
+    bins = other.locked_bins();
+    summary = other.summary_;
+  }
+  add(bins, summary);
 }
 
 void FloatHistogram::add(std::span<const Bin> bins, const FloatSummary& summary) {
@@ -153,6 +159,10 @@ void FloatHistogram::add(std::span<const Bin> bins, const FloatSummary& summary)
 
 std::vector<FloatHistogram::Bin> FloatHistogram::bins() const {
   const std::lock_guard lock(mutex_);
+  return locked_bins();
+}
+
+std::vector<FloatHistogram::Bin> FloatHistogram::locked_bins() const {
   std::vector<Bin> found;
   for (size_t page = 0; page < kPages; ++page) {
     if (pages_[page] == nullptr) continue;

@@ -39,7 +39,7 @@ class FloatHistogram {
   // Takes in bins and a summary, as `bins` and `summary` gave them; keys are of finite values.
   void add(std::span<const Bin> bins, const FloatSummary& summary);
 
-  // What was seen, by ascending key, and beside that.
+  // What was seen: the bins that are not empty, by ascending key, and what is kept beside.
   std::vector<Bin> bins() const;
   FloatSummary summary() const;
 
@@ -47,6 +47,7 @@ class FloatHistogram {
   using Page = std::array<uint64_t, kHistogramBinsPerOctave>;
   static constexpr size_t kPages = size_t{kHistogramKeys} / kHistogramBinsPerOctave;
 
+  std::vector<Bin> locked_bins() const;
   void flush(const float* x, size_t n, const FloatSummary& seen, uint32_t* counts);
   void flush_octave(size_t page, uint32_t* counts);
   uint64_t& count_of(size_t key);

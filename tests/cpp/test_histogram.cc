@@ -145,13 +145,22 @@ TEST_P(HistogramKernels, UpdateFromThreadsAddsUp) {
   }
 }
 
-TEST(FloatHistogramTest, OneSignAndOneOctave) {
+// So many values in few octaves that the octaves are looked at, not the values.
+TEST(FloatHistogramTest, ManyValuesInFewOctaves) {
   for (const float scale : {1.0f, -1.0f, 0x1p-130f, 0x1p120f}) {
-    std::vector<float> x(50000);
-    for (size_t i = 0; i < x.size(); ++i) x[i] = scale * (1.0f + static_cast<float>(i % 977) / 977);
-    FloatHistogram histogram;
-    histogram.update(default_context(), x.data(), 1, x.size(), nullptr, nullptr);
-    expect_holds(histogram, x);
+    for (const int octaves : {1, 5}) {
+      for (const bool both_signs : {false, true}) {
+        std::vector<float> x(50000);
+        for (size_t i = 0; i < x.size(); ++i) {
+          const float mantissa = 1.0f + static_cast<float>(i % 977) / 977;
+          const float sign = both_signs && i % 3 == 0 ? -1.0f : 1.0f;
+          x[i] = std::ldexp(sign * scale * mantissa, static_cast<int>(i) % octaves);
+        }
+        FloatHistogram histogram;
+        histogram.update(default_context(), x.data(), 1, x.size(), nullptr, nullptr);
+        expect_holds(histogram, x);
+      }
+    }
   }
 }
 

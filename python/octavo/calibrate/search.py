@@ -44,8 +44,8 @@ class Levels:
 
     def values(self, scale: Floats, zero: Floats) -> Floats:
         """Return what the levels stand for, (candidates, levels), ascending."""
-        first = self.qmin + self.symmetric
-        q = np.arange(first, self.qmax + 1, dtype=np.float64)
+        narrow = self.symmetric and self.qmin < 0  # -127..127
+        q = np.arange(self.qmin + narrow, self.qmax + 1, dtype=np.float64)
         return np.asarray((q - zero[:, None]) * scale[:, None])
 
 
