@@ -21,7 +21,10 @@ import onnx
 import octavo
 from octavo.calibrate import OBSERVERS, Calibration, TensorStatistics, varint
 from octavo.calibrate.calib_file import MAGIC
+from octavo.calibrate.collect import collect
 from octavo.errors import CalibrationError, InvalidArgumentError
+from octavo.graph.load import load_graph
+from octavo.graph.passes import simplify
 from test_quantize_model import residual_net
 
 UINT64 = st.integers(0, 2**64 - 1)
@@ -75,6 +78,22 @@ def test_ranges_without_data_are_those_with(
     assert calibration.samples == len(images)
     from_file = octavo.quantize_model(model, calibration, method=method)
     assert from_file == octavo.quantize_model(model, images, method=method)
+
+
+def test_any_percentile_with_data_and_without(model: onnx.ModelProto, images: Any) -> None:
+    calibration = octavo.calibrate_model(model, images)
+    graph, tensors = load_graph(model), list(calibration.tensors)
+    simplify(graph)
+    ranges = []
+    for percentile in (99.0, 99.9, 100.0):
+        with_data, without = (
+            collect(graph, tensors, data, "percentile", percentile=percentile)
+            for data in (images, calibration)
+        )
+        ranges.append([with_data[name].range() for name in tensors])
+        assert ranges[-1] == [without[name].range() for name in tensors]
+    assert ranges[0] != ranges[1] != ranges[2]
+    assert ranges[2] == [calibration.observer(name, "max").range() for name in tensors]
 
 
 def test_excluded_nodes(model: onnx.ModelProto, images: Any) -> None:

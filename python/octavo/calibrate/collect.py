@@ -9,7 +9,7 @@ import numpy as np
 
 from octavo.calibrate.calibration import Calibration
 from octavo.calibrate.data import Batch, CalibrationData, items, split, total_of
-from octavo.calibrate.observer import Observer, observer_type
+from octavo.calibrate.observer import Observer, create_observer
 from octavo.errors import CalibrationError
 from octavo.graph.fingerprint import fingerprint
 from octavo.graph.ir import Graph
@@ -28,6 +28,8 @@ def collect(
     data: CalibrationData | Calibration,
     method: str,
     progress: Progress | None = None,
+    *,
+    percentile: float | None = None,
 ) -> dict[str, Observer]:
     """Observe tensors of a float graph, or look up what was observed before.
 
@@ -43,6 +45,8 @@ def collect(
         A key of OBSERVERS.
     progress : callable, optional
         Called as progress(items done, items in all or None).
+    percentile : float, optional
+        For that method alone; default 99.99.
 
     Raises
     ------
@@ -52,8 +56,8 @@ def collect(
     """
     if isinstance(data, Calibration):
         data.check_network(fingerprint(graph))
-        return {name: data.observer(name, method) for name in tensors}
-    observers = {name: observer_type(method)(name) for name in tensors}
+        return {name: data.observer(name, method, percentile=percentile) for name in tensors}
+    observers = {name: create_observer(method, name, percentile=percentile) for name in tensors}
     observe(graph, observers, data, progress)
     return observers
 
