@@ -122,10 +122,11 @@ def use_compiler(session: nox.Session, family: str) -> None:
 @nox.session
 @nox.parametrize("family", ["gcc", "clang"], ids=["gcc", "clang"])
 def cxx(session: nox.Session, family: str) -> None:
-    """Release build with warnings as errors, C++ tests, and the symbols of the ISA objects."""
+    """Release build with warnings as errors, C++ tests, symbols and loops of the ISA objects."""
     use_compiler(session, family)
     build = build_and_ctest(session, "release")
     session.run("python", "tools/check_layers.py", "--objects", str(build))
+    session.run("python", "tools/check_loops.py", str(build))
 
 
 @nox.session
