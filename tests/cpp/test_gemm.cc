@@ -168,18 +168,28 @@ TEST_P(GemmTest, HugeAndTinyMultipliers) {
   }
 }
 
-TEST_P(GemmTest, NarrowClamps) {
-  const Requant clamps[] = {{.lo = 0, .hi = 255 - 3, .zero_point = 3},  // ReLU
-                            {.lo = 0, .hi = 100, .zero_point = 17},     // ReLU6
-                            {.lo = -1, .hi = 0, .zero_point = 255},     //
-                            {.lo = -254, .hi = 0, .zero_point = 255},   // symmetric s8
-                            {.lo = 5, .hi = 5, .zero_point = 128}};
+// Some change nothing, and kernels may leave them out: of the clamps, of zero points that are 0.
+TEST_P(GemmTest, ClampsAndShifts) {
+  const Requant clamps[] = {
+      {.lo = 0, .hi = 255 - 3, .zero_point = 3},  // ReLU
+      {.lo = 0, .hi = 100, .zero_point = 17},     // ReLU6
+      {.lo = 0, .hi = 255, .zero_point = 0},      // nothing to do
+      {.lo = 1, .hi = 255, .zero_point = 0},      {.lo = 0, .hi = 254, .zero_point = 0},
+      {.lo = -128, .hi = 127, .zero_point = 128}, {.lo = -255, .hi = 0, .zero_point = 255},
+      {.lo = -1, .hi = 0, .zero_point = 255},    //
+      {.lo = -254, .hi = 0, .zero_point = 255},  // symmetric s8
+      {.lo = 5, .hi = 5, .zero_point = 128}};
   for (const Requant& requant : clamps) {
-    Problem p(mr(), nr(), 1, 19);
-    p.randomize(99);
-    p.requant = requant;
-    check(p, Guard::after);
-    if (HasFatalFailure()) return;
+    for (int32_t residual_zero_point : {0, 7}) {
+      for (size_t cols = 1; cols <= nr(); cols = 2 * cols + 14) {
+        Problem p(mr(), cols, 1, 19);
+        p.randomize(99);
+        p.requant = requant;
+        p.residual_zero_point = residual_zero_point;
+        check(p, Guard::after);
+        if (HasFatalFailure()) return;
+      }
+    }
   }
 }
 

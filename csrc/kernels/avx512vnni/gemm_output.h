@@ -57,20 +57,23 @@ struct U8Output {
         panel_multiplier(tile.panel, Vectors * kLanes, tile.segments, tile.segment_k);
     OCTAVO_UNROLL for (int i = 0; i < Rows; i += kStep) {
       __m512 v[kVectors];
+      __m512i r[kVectors];
       OCTAVO_UNROLL for (int part = 0; part < kVectors; ++part) {
         const int row = i + part / Vectors;
         const int j = part % Vectors;
         if (row >= Rows || row >= i + kStep) {
           v[part] = _mm512_setzero_ps();
+          r[part] = _mm512_setzero_si512();
           continue;
         }
         v[part] =
             _mm512_mul_ps(_mm512_cvtepi32_ps(acc[row][j]), _mm512_load_ps(multiplier + j * kLanes));
         if (HasResidual) {
-          const uint8_t* r = residual_rows + (first + (size_t)row) * residual_ld + j * kLanes;
-          v[part] = add_residual(v[part], load_lanes(r, tile.cols, j), residual);
+          const uint8_t* from = residual_rows + (first + (size_t)row) * residual_ld + j * kLanes;
+          r[part] = _mm512_cvtepu8_epi32(load_lanes(from, tile.cols, j));
         }
       }
+      if (HasResidual) add_residuals(v, r, residual);
       const __m512i bytes = narrow_sums_u8x64(v, requant);
       const int rows = Rows - i < kStep ? Rows - i : kStep;
       store_rows<Vectors>(bytes, rows, c + (first + (size_t)i) * ldc, tile.cols);
