@@ -4,6 +4,7 @@
 
 #include "ops/checks.h"
 #include "ops/conv_depthwise.h"
+#include "ops/conv_groups.h"
 #include "ops/conv_run.h"
 #include "ops/conv_weights.h"
 
@@ -147,7 +148,19 @@ Conv2d::Conv2d(const Backend& backend, const Conv2dParams& params)
     : shape_(params.shape), layout_(backend.layout), output_(params.output) {
   check_params(params);
   path_ = choose_path(shape_);
-  packed_ = pack(backend, params, path_);
+  run_shape_ = shape_;
+  const size_t join =
+      path_ == ConvPath::taps ? groups_to_join(shape_, backend.table->gemm_geometry.granule) : 1;
+  if (join > 1) {
+    const std::vector<int8_t> weight = join_groups(params, join);
+    Conv2dParams joined = params;
+    run_shape_.groups /= join;
+    joined.weight = weight.data();
+    joined.shape = run_shape_;
+    packed_ = pack(backend, joined, path_);
+  } else {
+    packed_ = pack(backend, params, path_);
+  }
   if (params.multiplier != nullptr) {
     multiplier_.assign(params.multiplier, params.multiplier + shape_.out_channels);
   }
@@ -178,7 +191,10 @@ void Conv2d::run(const Context& context, const ConvInput<uint8_t>& input,
     case ConvPath::pointwise:
       return run_pointwise(context, shape_, input, packed_[0], target);
     case ConvPath::taps:
-      return run_taps(context, shape_, input, packed_, target);
+      if (shares_pointers(run_shape_, packed_)) {
+        return run_groups(context, run_shape_, input, packed_, target);
+      }
+      return run_taps(context, run_shape_, input, packed_, target);
     case ConvPath::rows:
       return run_rows(context, shape_, input, packed_[0], target);
     case ConvPath::depthwise:

@@ -67,6 +67,7 @@ class Conv2d {
   void run(const Context& context, const ConvInput<uint8_t>& input, const Target& target) const;
 
   ConvShape shape_;
+  ConvShape run_shape_;  // the same with groups joined, see conv_groups.h
   ConvPath path_;
   const char* layout_;
   OutputSpec output_;

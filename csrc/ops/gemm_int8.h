@@ -39,6 +39,35 @@ inline void run_tile(const KernelTable& kernels, const GemmTile& tile, const U8T
   kernels.gemm_u8.run(tile, target.requant, target.residual, target.c, target.ldc);
 }
 
+// A kernel's arguments but for the panel.
+inline GemmTile tile_of(const PackedMatrix& packed, const uint8_t* const* a, size_t rows) {
+  return {.a = a,
+          .rows = rows,
+          .segments = packed.segments(),
+          .segment_k = packed.segment_k(),
+          .panel = nullptr,
+          .cols = 0};
+}
+
+// Kernels that read prepared rows do not need the pointers: this returns where the rows are, for a
+// tile's `prepared`. nullptr for the others.
+inline const uint8_t* prepare_rows(const KernelTable& kernels, const GemmTile& tile) {
+  if (kernels.gemm_prepare.run == nullptr) return nullptr;
+  uint8_t* prepared =
+      scratch<uint8_t>(Scratch::prepared_rows, scheduled_a_bytes(tile.segments, tile.segment_k));
+  kernels.gemm_prepare.run(tile, prepared);
+  return prepared;
+}
+
+// The product of a tile's rows with one panel.
+template <class Target>
+void run_panel(const KernelTable& kernels, GemmTile tile, const PackedMatrix& packed, size_t panel,
+               const Target& target) {
+  tile.panel = packed.panel(panel);
+  tile.cols = packed.panel_cols(panel);
+  run_tile(kernels, tile, target.at(0, panel * packed.geometry().nr));
+}
+
 // fill(row, rows, a) writes the pointers of packed.segments() segments, repeats included.
 template <class Fill, class Target>
 void run_packed(const Context& context, const PackedMatrix& packed, size_t m, const Fill& fill,
@@ -50,31 +79,17 @@ void run_packed(const Context& context, const PackedMatrix& packed, size_t m, co
                              .panels = packed.panel_count(),
                              .panel_bytes = packed.size_bytes() / packed.panel_count(),
                              .macs = m * packed.n() * k};
-  auto tile_at = [&](const uint8_t* const* a, size_t rows) {
-    return GemmTile{.a = a,
-                    .rows = rows,
-                    .segments = packed.segments(),
-                    .segment_k = packed.segment_k(),
-                    .panel = nullptr,
-                    .cols = 0};
-  };
-  // Kernels that read prepared rows do not need the pointers: one of them says where those are.
-  const bool prepares = kernels.gemm_prepare.run != nullptr;
   auto fill_and_prepare = [&](size_t row, size_t rows, const uint8_t** a) {
     fill(row, rows, a);
-    if (!prepares) return;
-    uint8_t* prepared = scratch<uint8_t>(Scratch::prepared_rows,
-                                         scheduled_a_bytes(packed.segments(), packed.segment_k()));
-    kernels.gemm_prepare.run(tile_at(a, rows), prepared);
-    a[0] = prepared;
+    const uint8_t* prepared = prepare_rows(kernels, tile_of(packed, a, rows));
+    if (prepared != nullptr) a[0] = prepared;
   };
+  const bool prepares = kernels.gemm_prepare.run != nullptr;
   auto kernel = [&](const uint8_t* const* a, size_t row, size_t rows, size_t panel, size_t next) {
-    GemmTile tile = tile_at(a, rows);
-    tile.panel = packed.panel(panel);
-    tile.cols = packed.panel_cols(panel);
+    GemmTile tile = tile_of(packed, a, rows);
     tile.next = packed.panel(next);
     if (prepares) tile.prepared = a[0];
-    run_tile(kernels, tile, target.at(row, panel * packed.geometry().nr));
+    run_panel(kernels, tile, packed, panel, target.at(row, 0));
   };
   run_gemm<uint8_t>(context, extent, packed.segments(), fill_and_prepare, kernel);
 }

@@ -79,6 +79,12 @@ std::vector<Case> cases() {
   add(padded(shape_of(24, 36, 3, 3, 3), 1, 1, 1, 1), ConvPath::taps);
   add(strided(padded(shape_of(32, 20, 3, 3, 2), 1, 1, 1, 1), 2, 2), ConvPath::taps);
   add(shape_of(64, 64, 1, 1, 32), ConvPath::taps);
+  // Groups that are joined to fill a panel, wholly or not at all, of 4, 8, 16 and 2 -> 4 channels.
+  add(padded(shape_of(32, 32, 3, 3, 8), 1, 1, 1, 1), ConvPath::taps);
+  add(padded(shape_of(24, 24, 3, 3, 6), 1, 1, 1, 1), ConvPath::taps);
+  add(strided(padded(shape_of(64, 64, 3, 3, 8), 0, 0, 1, 1), 2, 2), ConvPath::taps);
+  add(padded(shape_of(48, 48, 3, 3, 3), 1, 1, 1, 1), ConvPath::taps);
+  add(dilated(padded(shape_of(16, 32, 2, 3, 8), 1, 2, 1, 2), 1, 2), ConvPath::taps);
   return all;
 }
 

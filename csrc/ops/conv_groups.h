@@ -1,0 +1,84 @@
+// Grouped convolutions: groups too narrow for a panel are joined, and groups share row pointers.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "ops/conv2d.h"
+#include "ops/conv_run.h"
+
+namespace octavo {
+
+// How many neighbouring groups become one. A panel narrower than the granule is computed as wide as
+// the granule, so zeros in place of the weights between groups cost nothing: the same instructions
+// then compute several groups, with one epilogue and one set of pointers.
+inline size_t groups_to_join(const ConvShape& shape, size_t granule) {
+  const size_t join = granule / shape.group_out();
+  if (join < 2 || granule % shape.group_out() != 0 || shape.groups % join != 0) return 1;
+  return shape.taps() * shape.group_in() * join <= kMaxKWithZeroPoints ? join : 1;
+}
+
+// (out, join * in / groups, kh, kw): zero where an output channel has no input. Zero is the
+// weight's zero point.
+inline std::vector<int8_t> join_groups(const Conv2dParams& params, size_t join) {
+  const ConvShape& shape = params.shape;
+  const size_t k = shape.group_in() * shape.taps();
+  std::vector<int8_t> joined(shape.out_channels * join * k);
+  for (size_t n = 0; n < shape.out_channels; ++n) {
+    const int32_t zero = params.weight_zero_point != nullptr ? params.weight_zero_point[n] : 0;
+    int8_t* to = joined.data() + n * join * k;
+    std::memset(to, zero, join * k);
+    std::memcpy(to + n / shape.group_out() % join * k, params.weight + n * k, k);
+  }
+  return joined;
+}
+
+// Whether the groups are so small that their weights stay in the caches while a tile of pixels goes
+// through all of them.
+inline bool shares_pointers(const ConvShape& shape, const std::vector<PackedMatrix>& packed) {
+  constexpr size_t kCachedBytes = size_t{512} << 10;
+  return shape.groups > 1 && packed[0].size_bytes() <= kCachedBytes / shape.groups &&
+         std::all_of(packed.begin(), packed.end(),
+                     [](const PackedMatrix& p) { return p.repeats() == 1; });
+}
+
+// For a tile of pixels all groups, one after the other: where the next group reads is where this
+// one did plus its channels. That goes for padding as well, the padding row has all channels.
+template <class Target>
+void run_groups(const Context& context, const ConvShape& shape, const ConvInput<uint8_t>& input,
+                const std::vector<PackedMatrix>& packed, const Target& target) {
+  constexpr size_t kMacsPerThread = size_t{1} << 18;  // small groups run below full speed
+  const KernelTable& kernels = context.kernels();
+  const TapRows<uint8_t> rows(shape, input.in, input.out, input.x, input.padding_row, 1);
+  const size_t pixels = input.pixels(), tiles = ceil_div(pixels, kernels.gemm_mr);
+  const size_t macs = pixels * shape.out_channels * shape.taps() * shape.group_in();
+  const size_t threads = useful_threads(context, macs, kMacsPerThread);
+  const size_t tasks = threads == 1 ? 1 : std::min(tiles, 4 * threads);
+  auto run_tile = [&](size_t first, size_t count, const uint8_t** a) {
+    const size_t pointers = shape.taps() * count;
+    rows(first, count, a);
+    for (size_t g = 0; g < shape.groups; ++g) {
+      GemmTile tile = tile_of(packed[g], a, count);
+      tile.prepared = prepare_rows(kernels, tile);
+      for (size_t panel = 0; panel < packed[g].panel_count(); ++panel) {
+        run_panel(kernels, tile, packed[g], panel, target.at(first, g * shape.group_out()));
+      }
+      for (size_t i = 0; i < pointers; ++i) a[i] += shape.group_in();
+    }
+  };
+  auto task = [&](size_t index) {
+    const uint8_t** a =
+        scratch<const uint8_t*>(Scratch::row_pointers, shape.taps() * kernels.gemm_mr);
+    const size_t end = part_begin(index + 1, tasks, tiles);
+    for (size_t t = part_begin(index, tasks, tiles); t < end; ++t) {
+      const size_t first = part_begin(t, tiles, pixels);
+      run_tile(first, part_begin(t + 1, tiles, pixels) - first, a);
+    }
+  };
+  parallel_for(context, pixels == 0 ? 0 : tasks, threads, task);
+}
+
+}  // namespace octavo
