@@ -2,7 +2,8 @@
 // MobileNetV2 on one thread, beside what it would take at the dot instruction's peak and what its
 // bytes would take from the second-level cache.
 //
-//   conv_layers [resnet18 | resnet50 | mobilenet_v2 | depthwise ...]    default: all
+//   conv_layers [resnet18 | resnet50 | mobilenet_v2 | borders | shallow | depthwise ...] default:
+//   all
 //
 // CPU time of this thread: being preempted on a busy machine does not count. Minima and medians of
 // rounds taken in turn over all layers, so that every layer sees the same neighbours.
@@ -34,6 +35,7 @@ struct Layer {
   size_t size, in, out, kernel, stride, groups;
   int count;  // how often the network has it
   bool residual = false;
+  bool padded = true;  // else the input has the border already
 };
 
 constexpr Layer kLayers[] = {
@@ -109,6 +111,29 @@ constexpr Layer kLayers[] = {
     {"mobilenet_v2", 7, 960, 320, 1, 1, 1, 1},
     {"mobilenet_v2", 7, 320, 1280, 1, 1, 1, 1},
 
+    {"borders", 56, 64, 64, 3, 1, 1, 1},
+    {"borders", 58, 64, 64, 3, 1, 1, 1, false, false},
+    {"borders", 28, 128, 128, 3, 1, 1, 1},
+    {"borders", 30, 128, 128, 3, 1, 1, 1, false, false},
+    {"borders", 14, 256, 256, 3, 1, 1, 1},
+    {"borders", 16, 256, 256, 3, 1, 1, 1, false, false},
+    {"borders", 7, 512, 512, 3, 1, 1, 1},
+    {"borders", 9, 512, 512, 3, 1, 1, 1, false, false},
+    {"borders", 224, 3, 64, 7, 2, 1, 1},
+    {"borders", 229, 3, 64, 7, 2, 1, 1, false, false},
+
+    {"shallow", 224, 3, 64, 7, 2, 1, 1},
+    {"shallow", 224, 3, 32, 3, 2, 1, 1},
+    {"shallow", 224, 3, 64, 3, 1, 1, 1},
+    {"shallow", 224, 3, 64, 11, 4, 1, 1},
+    {"shallow", 28, 1, 32, 5, 1, 1, 1},
+    {"shallow", 112, 4, 32, 3, 1, 1, 1},
+    {"shallow", 112, 8, 32, 3, 1, 1, 1},
+    {"shallow", 112, 16, 32, 3, 1, 1, 1},
+    {"shallow", 112, 16, 64, 3, 1, 1, 1},
+    {"shallow", 112, 32, 64, 3, 1, 1, 1},
+    {"shallow", 112, 24, 64, 3, 1, 1, 1},
+
     {"depthwise", 28, 240, 240, 5, 1, 240, 1},
     {"depthwise", 56, 144, 144, 5, 2, 144, 1},
     {"depthwise", 14, 480, 480, 5, 1, 480, 1},
@@ -141,7 +166,7 @@ class Problem {
   Problem(const Layer& layer, const Backend& backend)
       : layer_(layer), context_(make_context(backend, 1)) {
     Conv2dParams params;
-    const size_t pad = layer.kernel / 2;
+    const size_t pad = layer.padded ? layer.kernel / 2 : 0;
     params.shape = {.in_channels = layer.in,
                     .out_channels = layer.out,
                     .kernel_h = layer.kernel,

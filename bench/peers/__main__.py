@@ -154,6 +154,7 @@ def _op_command(suite: str) -> Callable[..., None]:
 for suite_name, suite_help in {
     "gemm": "Fully connected layers, requantized to u8.",
     "conv": "Every distinct convolution of ResNet-50.",
+    "geometry": "Large kernels, dilation, groups, padding on one side.",
     "depthwise": "Every distinct depthwise layer of MobileNetV2, and 5x5.",
     "elementwise": "Add, quantize, pooling, concat, transposing and tables, in and out of cache.",
 }.items():

@@ -43,7 +43,7 @@ def _dequantize(q: Array) -> Array:
 
 
 def _max_pool(q: Array) -> Array:
-    view = windows(q, (POOL_KERNEL, POOL_KERNEL), POOL_STRIDE, POOL_PADDING, 0)
+    view = windows(q, (POOL_KERNEL, POOL_KERNEL), POOL_STRIDE, (POOL_PADDING, POOL_PADDING), 0)
     return np.asarray(view.max((4, 5)))
 
 

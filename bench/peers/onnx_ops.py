@@ -87,7 +87,8 @@ def _conv_attributes(p: Conv) -> dict[str, Any]:
     return {
         "kernel_shape": list(p.weight.shape[2:]),
         "strides": [p.stride] * 2,
-        "pads": [p.padding] * 4,
+        "pads": [p.padding[0]] * 2 + [p.padding[1]] * 2,
+        "dilations": [p.dilation] * 2,
         "group": p.groups,
     }
 

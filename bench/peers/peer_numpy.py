@@ -29,6 +29,8 @@ class NumPy:
         """Prepare one problem."""
         if isinstance(p, Elementwise):
             return _elementwise(p)
+        if isinstance(p, Conv) and p.groups > 1 and not p.depthwise:
+            return None
         call = _gemm(p) if isinstance(p, Gemm) else _depthwise(p) if p.depthwise else _conv(p)
         return Runner(call, lambda: p.quantized(call()), self.note)
 
@@ -53,7 +55,8 @@ def _conv(p: Conv) -> Callable[[], Array]:
     out = np.empty((int(np.prod(p.out_shape[:3])), o), _F32)
 
     def call() -> Array:
-        columns = x if kh * kw == p.stride else windows(x, (kh, kw), p.stride, p.padding, 0)
+        pixels = kh * kw == p.stride
+        columns = x if pixels else windows(x, (kh, kw), p.stride, p.padding, 0, p.dilation)
         np.matmul(columns.reshape(-1, c * kh * kw), weight, out=out)
         return np.add(out, bias, out=out).reshape(p.out_shape)
 
@@ -69,7 +72,7 @@ def _depthwise(p: Conv) -> Callable[[], Array]:
     out, product = np.empty(p.out_shape, _F32), np.empty(p.out_shape, _F32)
 
     def call() -> Array:
-        view = windows(x, kernel, p.stride, p.padding, 0)
+        view = windows(x, kernel, p.stride, p.padding, 0, p.dilation)
         out[...] = bias
         for i in range(kernel[0]):
             for j in range(kernel[1]):
@@ -112,7 +115,7 @@ def _elementwise(p: Elementwise) -> Runner | None:
 
 
 def _max_pool(x: Array) -> Array:
-    view = windows(x, (POOL_KERNEL, POOL_KERNEL), POOL_STRIDE, POOL_PADDING, 0)
+    view = windows(x, (POOL_KERNEL, POOL_KERNEL), POOL_STRIDE, (POOL_PADDING, POOL_PADDING), 0)
     best = view[..., 0, 0].copy()
     for i in range(1, POOL_KERNEL * POOL_KERNEL):
         np.maximum(best, view[..., i // POOL_KERNEL, i % POOL_KERNEL], out=best)

@@ -46,7 +46,8 @@ class Octavo:
         if isinstance(p, Conv):
             geometry: dict[str, Any] = {
                 "stride": p.stride,
-                "padding": p.padding,
+                "padding": (p.padding[0], p.padding[0], p.padding[1], p.padding[1]),
+                "dilation": p.dilation,
                 "groups": p.groups,
             }
             filters = octavo.pack_conv2d(p.weight, **_quantization(p), **geometry)

@@ -70,8 +70,10 @@ class _Torch:
         if isinstance(p, Gemm):
             packed = _ops.linear_prepack(weight, bias)
             return _runner(lambda: _ops.linear(x, packed, *out), "")
+        if p.padding[0] != p.padding[1]:
+            return None
         packed = _ops.conv2d_prepack(
-            weight, bias, [p.stride] * 2, [p.padding] * 2, [1, 1], p.groups
+            weight, bias, [p.stride] * 2, [p.padding[0]] * 2, [p.dilation] * 2, p.groups
         )
         return _runner(lambda: _ops.conv2d(x, packed, *out), "")
 

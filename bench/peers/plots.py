@@ -29,7 +29,7 @@ _COLOURS = {
     "openvino-f32": "#bbbbbb",
     "numpy": "#555555",
 }
-_MARKERS = {"gemm": "s", "conv": "o", "depthwise": "^"}
+_MARKERS = {"gemm": "s", "conv": "o", "geometry": "D", "depthwise": "^"}
 _LOSS = "#c0392b"
 
 
@@ -46,7 +46,9 @@ def _threads(results: Json) -> int:
 
 def draw_speedups(results: Json, path: Path) -> bool:
     """Bars of octavo against the best int8 peer, one per problem; losses in red."""
-    suites = _of(results, "gemm", "conv", "depthwise", "elementwise", threads=_threads(results))
+    suites = _of(
+        results, "gemm", "conv", "geometry", "depthwise", "elementwise", threads=_threads(results)
+    )
     problems = [p for s in suites for p in s["problems"] if speedup(p["results"]) is not None]
     if not problems:
         return False

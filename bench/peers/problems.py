@@ -20,12 +20,19 @@ def requantize(acc: NDArray[np.float64], multiplier: NDArray[np.float32], zero_p
     return np.asarray(np.clip(scaled + zero_point, 0, 255), np.uint8)
 
 
-def windows(x: Array, kernel: tuple[int, int], stride: int, padding: int, fill: float) -> Array:
-    """NHWC to (n, oh, ow, c, kh, kw), a view of the padded array."""
-    pads = ((0, 0), (padding, padding), (padding, padding), (0, 0))
-    padded = np.pad(x, pads, constant_values=fill)
-    view = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(1, 2))
-    return view[:, ::stride, ::stride]
+def windows(
+    x: Array,
+    kernel: tuple[int, int],
+    stride: int,
+    padding: tuple[int, int],
+    fill: float,
+    dilation: int = 1,
+) -> Array:
+    """NHWC to (n, oh, ow, c, kh, kw), a view of the array padded before and after its rows."""
+    padded = np.pad(x, ((0, 0), padding, padding, (0, 0)), constant_values=fill)
+    reach = (dilation * (kernel[0] - 1) + 1, dilation * (kernel[1] - 1) + 1)
+    view = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(1, 2))
+    return view[:, ::stride, ::stride, :, ::dilation, ::dilation]
 
 
 @dataclass(frozen=True)
@@ -95,20 +102,25 @@ class Conv(Weighted):
     """NHWC activations, (out, in / groups, kh, kw) weights, square kernel."""
 
     stride: int
-    padding: int
+    padding: tuple[int, int]  # before and after, in both directions
     groups: int
+    dilation: int
 
     @property
     def depthwise(self) -> bool:
         """Whether every channel has a filter of its own."""
-        return self.groups > 1
+        return self.groups == self.a.shape[3] == len(self.weight) > 1
 
     @property
     def out_shape(self) -> tuple[int, int, int, int]:
         """NHWC."""
         n, h, w, _ = self.a.shape
         o, _, kh, kw = self.weight.shape
-        oh, ow = ((x + 2 * self.padding - k) // self.stride + 1 for x, k in ((h, kh), (w, kw)))
+        reach = (self.dilation * (kh - 1), self.dilation * (kw - 1))
+        oh, ow = (
+            (x + sum(self.padding) - r - 1) // self.stride + 1
+            for x, r in zip((h, w), reach, strict=True)
+        )
         return n, oh, ow, o
 
     @property
@@ -131,13 +143,17 @@ class Conv(Weighted):
 
 def conv_sums(problem: Conv, x: Array, dtype: type[np.floating[Any]]) -> Array:
     """Convolution of x with the problem's integer weights through im2col, in `dtype`."""
-    o, _, kh, kw = problem.weight.shape
-    view = windows(x, (kh, kw), problem.stride, problem.padding, 0)
+    _, channels, kh, kw = problem.weight.shape
+    view = windows(x, (kh, kw), problem.stride, problem.padding, 0, problem.dilation)
     weight = problem.weight.astype(dtype)
     if problem.depthwise:
         return np.asarray(np.einsum("nhwcij,cij->nhwc", view, weight[:, 0]))
-    columns = view.reshape(-1, weight[0].size)
-    return np.asarray((columns @ weight.reshape(o, -1).T).reshape(problem.out_shape))
+    groups = [
+        view[:, :, :, g * channels : (g + 1) * channels].reshape(-1, weight[0].size)
+        @ w.reshape(len(w), -1).T
+        for g, w in enumerate(np.split(weight, problem.groups))
+    ]
+    return np.concatenate(groups, axis=1).reshape(problem.out_shape)
 
 
 @dataclass(frozen=True)
@@ -197,12 +213,27 @@ def make_gemm(m: int, n: int, k: int) -> Gemm:
 
 
 def make_conv(
-    name: str, size: int, cin: int, cout: int, kernel: int, stride: int, groups: int = 1
+    name: str,
+    size: int,
+    cin: int,
+    cout: int,
+    kernel: int,
+    stride: int,
+    groups: int = 1,
+    dilation: int = 1,
+    padding: tuple[int, int] | None = None,
 ) -> Conv:
-    """Random data in the full range of both types, "same" padding."""
+    """Random data in the full range of both types, "same" padding unless given."""
     random = np.random.default_rng([size, cin, cout, kernel, stride])
     a = random.integers(0, 256, (1, size, size, cin), dtype=np.uint8)
     shape = (cout, cin // groups, kernel, kernel)
     weight = random.integers(-127, 128, shape, dtype=np.int8)
     fields = _weighted(name, a, weight, random)
-    return Conv(**fields, stride=stride, padding=kernel // 2, groups=groups)
+    same = dilation * (kernel // 2)
+    return Conv(
+        **fields,
+        stride=stride,
+        padding=(same, same) if padding is None else padding,
+        groups=groups,
+        dilation=dilation,
+    )

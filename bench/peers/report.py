@@ -16,6 +16,7 @@ BEGIN, END = "<!-- generated: bench.peers -->", "<!-- end of generated -->"
 TITLES = {
     "gemm": "GEMM, requantized to u8",
     "conv": "Convolutions of ResNet-50",
+    "geometry": "Convolutions of other geometries",
     "depthwise": "Depthwise convolutions",
     "elementwise": "Elementwise",
     "network": "Networks",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .elementwise import make_elementwise
 from .problems import Conv, Elementwise, Gemm, Problem, make_conv, make_gemm
@@ -59,6 +59,24 @@ RESNET50_CONVS = (
 )
 QUICK_CONVS = (RESNET50_CONVS[0], RESNET50_CONVS[2], RESNET50_CONVS[3], RESNET50_CONVS[22])
 
+# What ResNet-50 does not have: large kernels, dilation (DeepLab), groups (ResNeXt-50 32x4d,
+# ShuffleNet) and padding on one side (TensorFlow's at stride 2).
+GEOMETRIES: tuple[dict[str, Any], ...] = (
+    {"size": 28, "cin": 64, "cout": 64, "kernel": 5, "stride": 1},
+    {"size": 14, "cin": 128, "cout": 128, "kernel": 7, "stride": 1},
+    {"size": 28, "cin": 128, "cout": 128, "kernel": 3, "stride": 1, "dilation": 2},
+    {"size": 28, "cin": 256, "cout": 256, "kernel": 3, "stride": 1, "dilation": 4},
+    {"size": 56, "cin": 128, "cout": 128, "kernel": 3, "stride": 1, "groups": 32},
+    {"size": 56, "cin": 256, "cout": 256, "kernel": 3, "stride": 2, "groups": 32},
+    {"size": 28, "cin": 256, "cout": 256, "kernel": 3, "stride": 1, "groups": 32},
+    {"size": 14, "cin": 512, "cout": 512, "kernel": 3, "stride": 1, "groups": 32},
+    {"size": 7, "cin": 1024, "cout": 1024, "kernel": 3, "stride": 1, "groups": 32},
+    {"size": 28, "cin": 240, "cout": 240, "kernel": 1, "stride": 1, "groups": 3},
+    {"size": 224, "cin": 3, "cout": 32, "kernel": 3, "stride": 2, "padding": (0, 1)},
+    {"size": 56, "cin": 64, "cout": 128, "kernel": 3, "stride": 2, "padding": (0, 1)},
+)
+QUICK_GEOMETRIES = (GEOMETRIES[0], GEOMETRIES[3], GEOMETRIES[4], GEOMETRIES[11])
+
 # size, channels, kernel, stride: every distinct depthwise layer of MobileNetV2, then 5x5 as in
 # MobileNetV3 and EfficientNet
 DEPTHWISE = (
@@ -111,6 +129,15 @@ def _convs(quick: bool) -> Iterator[Conv]:
         yield make_conv(name, size, cin, cout, kernel, stride)
 
 
+def _geometries(quick: bool) -> Iterator[Conv]:
+    for shape in QUICK_GEOMETRIES if quick else GEOMETRIES:
+        size, cin, cout, kernel = (shape[key] for key in ("size", "cin", "cout", "kernel"))
+        name = f"{size}x{size}x{cin} -> {cout}, {kernel}x{kernel}/{shape['stride']}"
+        for key in ("dilation", "groups", "padding"):
+            name += f", {key} {shape[key]}" if key in shape else ""
+        yield make_conv(name, **shape)
+
+
 def _depthwise(quick: bool) -> Iterator[Conv]:
     for size, channels, kernel, stride in QUICK_DEPTHWISE if quick else DEPTHWISE:
         name = f"{size}x{size}x{channels}, {kernel}x{kernel}/{stride}"
@@ -126,6 +153,7 @@ def _elementwise(quick: bool) -> Iterator[Elementwise]:
 _SUITES: dict[str, tuple[Callable[[bool], Iterator[Problem]], int, int]] = {
     "gemm": (_gemms, len(GEMMS), len(QUICK_GEMMS)),
     "conv": (_convs, len(RESNET50_CONVS), len(QUICK_CONVS)),
+    "geometry": (_geometries, len(GEOMETRIES), len(QUICK_GEOMETRIES)),
     "depthwise": (_depthwise, len(DEPTHWISE), len(QUICK_DEPTHWISE)),
     "elementwise": (_elementwise, 2 * len(ELEMENTWISE_OPS), len(ELEMENTWISE_OPS)),
 }
