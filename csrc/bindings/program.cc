@@ -135,11 +135,11 @@ void bind_program(py::module_& m) {
   cls.def(
          "finish",
          [](Program& self, const std::vector<int64_t>& inputs, const std::vector<int64_t>& outputs,
-            int64_t cache_bytes) {
+            int64_t cache_bytes, bool views) {
            self.finish(to_ids("inputs", inputs), to_ids("outputs", outputs),
-                       to_size("cache_bytes", cache_bytes));
+                       {to_size("cache_bytes", cache_bytes), views});
          },
-         "inputs"_a, "outputs"_a, "cache_bytes"_a = 0)
+         "inputs"_a, "outputs"_a, "cache_bytes"_a = 0, "views"_a = true)
       .def("run", &run, "inputs"_a, "batch"_a, "threads"_a = 0)
       .def("time_steps", &time_steps, "inputs"_a, "batch"_a, "threads"_a = 0)
       .def("describe", &describe_steps)

@@ -1,6 +1,7 @@
 #include "ops/conv2d.h"
 
 #include <cstring>
+#include <string>
 
 #include "ops/checks.h"
 #include "ops/conv_depthwise.h"
@@ -189,7 +190,7 @@ void Conv2d::run(const Context& context, const ConvInput<uint8_t>& input,
   if (input.pixels() == 0) return;
   switch (path_) {
     case ConvPath::pointwise:
-      return run_pointwise(context, shape_, input, packed_[0], target);
+      return run_pointwise(context, input, packed_[0], target);
     case ConvPath::taps:
       if (shares_pointers(run_shape_, packed_)) {
         return run_groups(context, run_shape_, input, packed_, target);
@@ -209,13 +210,19 @@ ConvInput<uint8_t> Conv2d::check_run(const Context& context, const uint8_t* x, s
 }
 
 void Conv2d::run_u8(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
-                    const ResidualView* residual, uint8_t* y) const {
+                    const ResidualView* residual, uint8_t* y, const ConvStrides& strides) const {
   if (!requantizes()) fail("packed", "weights without a multiplier", "run_s32");
-  const ConvInput<uint8_t> input = check_run(context, x, batch, h, w);
+  ConvInput<uint8_t> input = check_run(context, x, batch, h, w);
   check_pointer("y", y, input.pixels());
   check_residual(output_, residual, input.pixels(), shape_.out_channels);
-  run(context, input,
-      U8Target{y, shape_.out_channels, to_requant(output_.range), to_residual(output_, residual)});
+  if (strides.x != 0) input.pixel_stride = strides.x;
+  const size_t ldc = strides.y != 0 ? strides.y : shape_.out_channels;
+  check_stride("strides.x", input.pixel_stride, shape_.in_channels, batch * h * w);
+  check_stride("strides.y", ldc, shape_.out_channels, input.pixels());
+  if (input.pixel_stride != shape_.in_channels && !takes_strided_input()) {
+    fail("strides.x", std::to_string(strides.x), "contiguous pixels for this kernel");
+  }
+  run(context, input, U8Target{y, ldc, to_requant(output_.range), to_residual(output_, residual)});
 }
 
 void Conv2d::run_s32(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,

@@ -27,6 +27,13 @@ enum class ConvPath { pointwise, taps, rows, depthwise };
 template <class T>
 struct ConvInput;
 
+// Elements from one pixel to the next, where a tensor is some of the channels of a wider one.
+// 0: the tensor is contiguous.
+struct ConvStrides {
+  size_t x = 0;
+  size_t y = 0;
+};
+
 struct Conv2dParams {
   const int8_t* weight = nullptr;  // (out, in / groups, kernel_h, kernel_w), contiguous
   ConvShape shape;
@@ -51,12 +58,14 @@ class Conv2d {
   const char* layout() const { return layout_; }
   size_t packed_bytes() const;
   const char* kernel_name(const Context& context) const;
+  // The `rows` path reads neighbouring pixels as one run of bytes.
+  bool takes_strided_input() const { return path_ != ConvPath::rows; }
 
-  // x: (batch, h, w, in_channels), y: (batch, oh, ow, out_channels), both contiguous; batch may be
-  // 0. A residual (shape of y, ld = elements between pixels) is given exactly when the output spec
-  // has one. Throws Error for a backend with another layout.
+  // x: (batch, h, w, in_channels), y: (batch, oh, ow, out_channels); batch may be 0. A residual
+  // (shape of y, ld = elements between pixels) is given exactly when the output spec has one.
+  // Throws Error for a backend with another layout.
   void run_u8(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
-              const ResidualView* residual, uint8_t* y) const;
+              const ResidualView* residual, uint8_t* y, const ConvStrides& strides = {}) const;
   void run_s32(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
                int32_t* y) const;
 

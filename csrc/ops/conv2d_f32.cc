@@ -71,15 +71,15 @@ void Conv2dF32::run(const Context& context, const float* x, size_t batch, size_t
   if (input.pixels() == 0) return;
   const F32Target target = {y, shape_.out_channels, lo_, hi_};
   if (path_ != ConvPath::depthwise) check_layout(packed_[0], context);
-  if (path_ == ConvPath::pointwise)
-    return run_pointwise(context, shape_, input, packed_[0], target);
+  if (path_ == ConvPath::pointwise) return run_pointwise(context, input, packed_[0], target);
   if (path_ == ConvPath::taps) return run_taps(context, shape_, input, packed_, target);
   run_depthwise(context, input, target.c);
 }
 
 void Conv2dF32::run_depthwise(const Context& context, const ConvInput<float>& input,
                               float* y) const {
-  const TapRows<float> rows(shape_, input.in, input.out, input.x, input.padding_row, 1);
+  const TapRows<float> rows(shape_, input.in, input.out, input.x, input.pixel_stride,
+                            input.padding_row, 1);
   const size_t channels = shape_.in_channels, taps = shape_.taps();
   const KernelTable& kernels = context.kernels();
   run_pixel_tiles(context, input.pixels(), taps * channels, [&](size_t pixel, size_t pixels) {

@@ -33,7 +33,7 @@ struct DepthwiseBlocks {
 inline void fill_depthwise_rows(const ConvShape& shape, const ConvInput<uint8_t>& input,
                                 size_t image, size_t first_row, size_t out_rows, size_t repeats,
                                 DepthwiseRow* rows) {
-  const size_t row_bytes = input.in.w * shape.in_channels;
+  const size_t row_bytes = input.in.w * input.pixel_stride;
   const uint8_t* x = input.x + image * input.in.h * row_bytes;
   for (size_t r = 0; r < out_rows; ++r) {
     for (size_t k = 0; k < repeats; ++k) {
@@ -42,7 +42,7 @@ inline void fill_depthwise_rows(const ConvShape& shape, const ConvInput<uint8_t>
         const size_t y =
             (first_row + r) * shape.stride_h + ky * shape.dilation_h - shape.padding.top;
         const bool inside = y < input.in.h;
-        *rows++ = {inside ? x + y * row_bytes : input.padding_row, inside ? shape.in_channels : 0};
+        *rows++ = {inside ? x + y * row_bytes : input.padding_row, inside ? input.pixel_stride : 0};
       }
     }
   }

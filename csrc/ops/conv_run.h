@@ -20,6 +20,7 @@ struct ConvInput {
   Extent2d in;
   Extent2d out;
   const T* padding_row;  // in_channels padding values
+  size_t pixel_stride;   // elements from one pixel to the next
 
   size_t pixels() const { return batch * out.h * out.w; }
 };
@@ -31,7 +32,7 @@ ConvInput<T> check_conv_input(const ConvShape& shape, const T* x, size_t batch, 
   const size_t in_size = checked_product("x", {batch, h, w, shape.in_channels, sizeof(T)});
   checked_product("y", {batch, out.h, out.w, shape.out_channels, sizeof(int32_t)});
   check_pointer("x", x, in_size, alignof(T));
-  return {x, batch, {h, w}, out, reinterpret_cast<const T*>(padding_row)};
+  return {x, batch, {h, w}, out, reinterpret_cast<const T*>(padding_row), shape.in_channels};
 }
 
 // The pixels of a depthwise convolution in tiles, shared out between threads.
@@ -58,10 +59,10 @@ inline size_t repeats_of(const PackedMatrixF32&) { return 1; }
 
 // 1x1, stride 1: the images are one matrix.
 template <class T, class Packed, class Target>
-void run_pointwise(const Context& context, const ConvShape& shape, const ConvInput<T>& input,
-                   const Packed& packed, const Target& target) {
+void run_pointwise(const Context& context, const ConvInput<T>& input, const Packed& packed,
+                   const Target& target) {
   run_packed(context, packed, input.pixels(),
-             MatrixRows<T>(input.x, shape.in_channels, repeats_of(packed)), target);
+             MatrixRows<T>(input.x, input.pixel_stride, repeats_of(packed)), target);
 }
 
 // Any geometry: a segment per tap. Many groups are shared out whole, few are each cut in tasks.
@@ -70,7 +71,7 @@ void run_taps(const Context& context, const ConvShape& shape, const ConvInput<T>
               const std::vector<Packed>& packed, const Target& target) {
   auto run_group = [&](const Context& inner, size_t g) {
     const TapRows<T> rows(shape, input.in, input.out, input.x + g * shape.group_in(),
-                          input.padding_row, repeats_of(packed[g]));
+                          input.pixel_stride, input.padding_row, repeats_of(packed[g]));
     run_packed(inner, packed[g], input.pixels(), rows, target.at(0, g * shape.group_out()));
   };
   if (shape.groups < 2 * context.num_threads) {

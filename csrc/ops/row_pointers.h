@@ -155,13 +155,15 @@ class WindowRows {
 template <class T>
 class TapRows {
  public:
-  // x: NHWC images, advanced to the group's first channel; padding: a row of the padding value.
-  TapRows(const ConvShape& shape, Extent2d in, Extent2d out, const T* x, const T* padding,
-          size_t repeats)
+  // x: NHWC images, advanced to the group's first channel, `pixel_stride` elements from pixel to
+  // pixel; padding: a row of the padding value.
+  TapRows(const ConvShape& shape, Extent2d in, Extent2d out, const T* x, size_t pixel_stride,
+          const T* padding, size_t repeats)
       : shape_(shape),
         in_(in),
         out_(out),
         x_(x),
+        pixel_stride_(pixel_stride),
         padding_(padding),
         repeats_(repeats),
         taps_(shape.taps()) {}
@@ -199,10 +201,10 @@ class TapRows {
         oy * shape_.stride_h + tap / shape_.kernel_w * shape_.dilation_h - shape_.padding.top;
     size_t x =
         ox * shape_.stride_w + tap % shape_.kernel_w * shape_.dilation_w - shape_.padding.left;
-    const T* row = x_ + (image * in_.h + (y < in_.h ? y : 0)) * in_.w * shape_.in_channels;
+    const T* row = x_ + (image * in_.h + (y < in_.h ? y : 0)) * in_.w * pixel_stride_;
     const size_t width = y < in_.h ? in_.w : 0;
     for (size_t i = 0; i < run; ++i, x += shape_.stride_w) {
-      pointers[i * stride] = x < width ? row + x * shape_.in_channels : padding_;
+      pointers[i * stride] = x < width ? row + x * pixel_stride_ : padding_;
     }
   }
 
@@ -210,6 +212,7 @@ class TapRows {
   Extent2d in_;
   Extent2d out_;
   const T* x_;
+  size_t pixel_stride_;
   const T* padding_;
   size_t repeats_;
   size_t taps_;

@@ -514,10 +514,17 @@ class Program:
         """f32: add, sub, mul, div or pow; a stride of 0 repeats an operand along an axis."""
     def reduce_mean(self, src: int, dst: int, *, name: str, outer: int, n: int, inner: int) -> None:
         """f32, over the middle axis."""
-    def finish(self, inputs: Sequence[int], outputs: Sequence[int], cache_bytes: int = 0) -> None:
+    def finish(
+        self,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        cache_bytes: int = 0,
+        views: bool = True,
+    ) -> None:
         """Close the program: check every tensor is written before it is read, compute lifetimes.
 
         A batch runs in groups whose activations fit into `cache_bytes`; 0: this machine's L2.
+        With `views`, Concat and Slice of channels copy nothing where that is possible.
         """
     def run(
         self, inputs: Sequence[NDArray[Any]], batch: int, threads: int = 0

@@ -288,7 +288,7 @@ void check_step(const Context& context, std::span<const TensorInfo> tensors, Ste
   // Ops check their parameters themselves: run this one over no samples.
   static AlignedBuffer nowhere(AlignedBuffer::kAlignment);
   const std::vector<void*> data(tensors.size(), nowhere.data());
-  run_step(context, step, tensors[step.output], 0, data.data());
+  run_step(context, step, tensors[step.output], 0, {data.data(), {}});
 }
 
 }  // namespace octavo

@@ -1,9 +1,11 @@
 #include "ops/program/execute.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "ops/elementwise.h"
 #include "ops/reshape.h"
+#include "ops/strided.h"
 
 namespace octavo {
 namespace {
@@ -11,8 +13,8 @@ namespace {
 class Runner {
  public:
   Runner(const Context& context, const Step& step, const TensorInfo& output, size_t batch,
-         void* const* data)
-      : context_(context), step_(step), output_(output), batch_(batch), data_(data) {}
+         const Places& places)
+      : context_(context), step_(step), output_(output), batch_(batch), places_(places) {}
 
   void operator()(const step::Quantize& op) const {
     if (op.planes == 1) {
@@ -33,8 +35,15 @@ class Runner {
   }
 
   void operator()(const step::Requantize& op) const {
-    requantize_u8(context_, in<uint8_t>(0), count(), op.x_zero_point, op.multiplier, op.range,
-                  out<uint8_t>());
+    if (!touches_views()) {
+      requantize_u8(context_, in<uint8_t>(0), count(), op.x_zero_point, op.multiplier, op.range,
+                    out<uint8_t>());
+      return;
+    }
+    const size_t cols = view_cols();
+    requantize_rows(context_, {in<uint8_t>(0), ld(step_.inputs[0], cols)}, count() / cols, cols,
+                    op.x_zero_point, op.multiplier, op.range, out<uint8_t>(),
+                    ld(step_.output, cols));
   }
 
   void operator()(const step::Transpose& op) const {
@@ -44,8 +53,9 @@ class Runner {
   void operator()(const step::Linear& op) const {
     const Linear& linear = *op.packed;
     const ResidualView residual = residual_view(linear.n());
-    linear.run_u8(context_, in<uint8_t>(0), linear.k(), batch_ * op.rows,
-                  has_residual() ? &residual : nullptr, out<uint8_t>(), linear.n());
+    linear.run_u8(context_, in<uint8_t>(0), ld(step_.inputs[0], linear.k()), batch_ * op.rows,
+                  has_residual() ? &residual : nullptr, out<uint8_t>(),
+                  ld(step_.output, linear.n()));
   }
 
   void operator()(const step::LinearF32& op) const {
@@ -54,9 +64,12 @@ class Runner {
   }
 
   void operator()(const step::Conv2d& op) const {
-    const ResidualView residual = residual_view(op.packed->shape().out_channels);
-    op.packed->run_u8(context_, in<uint8_t>(0), batch_, op.height, op.width,
-                      has_residual() ? &residual : nullptr, out<uint8_t>());
+    const ConvShape& shape = op.packed->shape();
+    const ResidualView residual = residual_view(shape.out_channels);
+    op.packed->run_u8(
+        context_, in<uint8_t>(0), batch_, op.height, op.width, has_residual() ? &residual : nullptr,
+        out<uint8_t>(),
+        {ld(step_.inputs[0], shape.in_channels), ld(step_.output, shape.out_channels)});
   }
 
   void operator()(const step::Conv2dF32& op) const {
@@ -67,7 +80,10 @@ class Runner {
     if (is_u8()) {
       const AddInput a = {in<uint8_t>(0), op.a_zero_point, op.a_multiplier};
       const AddInput b = {in<uint8_t>(1), op.b_zero_point, op.b_multiplier};
-      add(context_, a, b, count(), op.range, out<uint8_t>());
+      if (!touches_views()) return add(context_, a, b, count(), op.range, out<uint8_t>());
+      const size_t cols = view_cols();
+      add_rows(context_, a, ld(step_.inputs[0], cols), b, ld(step_.inputs[1], cols), count() / cols,
+               cols, op.range, out<uint8_t>(), ld(step_.output, cols));
     } else {
       add_f32(context_, in<float>(0), in<float>(1), count(), op.lo, op.hi, out<float>());
     }
@@ -92,6 +108,7 @@ class Runner {
   }
 
   void operator()(const step::Concat& op) const {
+    if (touches_views()) return concat_rows(op);
     std::vector<ConcatInput> inputs(op.inner.size());
     for (size_t i = 0; i < inputs.size(); ++i) inputs[i] = {in<void>(i), op.inner[i]};
     concat(context_, inputs, batch_ * op.outer, element_bytes(), out<void>());
@@ -109,6 +126,7 @@ class Runner {
   }
 
   void operator()(const step::Slice& op) const {
+    if (view(step_.output).exists()) return;  // its readers read the input
     const size_t in_bytes = volume(op.shape) * element_bytes();
     for (size_t i = 0; i < batch_; ++i) {
       slice(context_, in<uint8_t>(0) + i * in_bytes, op.shape, op.start, op.step, op.out_shape,
@@ -139,12 +157,12 @@ class Runner {
  private:
   template <class T>
   const T* in(size_t i) const {
-    return static_cast<const T*>(data_[step_.inputs[i]]);
+    return static_cast<const T*>(places_.data[step_.inputs[i]]);
   }
 
   template <class T>
   T* out() const {
-    return static_cast<T*>(data_[step_.output]);
+    return static_cast<T*>(places_.data[step_.output]);
   }
 
   bool is_u8() const { return output_.dtype == DType::u8; }
@@ -153,8 +171,39 @@ class Runner {
   size_t out_bytes() const { return output_.elements * element_bytes(); }
   bool has_residual() const { return step_.inputs.size() > 1; }
 
-  ResidualView residual_view(size_t ld) const {
-    return {has_residual() ? in<uint8_t>(1) : nullptr, ld};
+  // Its view, if the tensor is one.
+  View view(TensorId id) const { return places_.views.empty() ? View{} : places_.views[id]; }
+
+  // Columns of the step's views, which agree; 0: it has none.
+  size_t view_cols() const {
+    size_t cols = view(step_.output).cols;
+    for (const TensorId id : step_.inputs) cols = std::max(cols, view(id).cols);
+    return cols;
+  }
+
+  bool touches_views() const { return view_cols() != 0; }
+
+  // Elements between rows of `cols` elements.
+  size_t ld(TensorId id, size_t cols) const {
+    const View placed = view(id);
+    return placed.exists() ? placed.ld : cols;
+  }
+
+  ResidualView residual_view(size_t cols) const {
+    if (!has_residual()) return {nullptr, cols};
+    return {in<uint8_t>(1), ld(step_.inputs[1], cols)};
+  }
+
+  // What lies in its place already is not copied.
+  void concat_rows(const step::Concat& op) const {
+    size_t total = 0;
+    for (const size_t inner : op.inner) total += inner;
+    uint8_t* to = out<uint8_t>();
+    for (size_t i = 0; i < op.inner.size(); to += op.inner[i++]) {
+      if (in<uint8_t>(i) == to) continue;
+      const StridedBytes from = {in<uint8_t>(i), ld(step_.inputs[i], op.inner[i])};
+      copy_rows(context_, from, batch_ * op.outer, op.inner[i], to, ld(step_.output, total));
+    }
   }
 
   PoolShape with_batch(PoolShape shape) const {
@@ -172,14 +221,14 @@ class Runner {
   const Step& step_;
   const TensorInfo& output_;
   size_t batch_;
-  void* const* data_;
+  const Places& places_;
 };
 
 }  // namespace
 
 void run_step(const Context& context, const Step& step, const TensorInfo& output, size_t batch,
-              void* const* data) {
-  std::visit(Runner(context, step, output, batch, data), step.operation);
+              const Places& places) {
+  std::visit(Runner(context, step, output, batch, places), step.operation);
 }
 
 }  // namespace octavo

@@ -63,14 +63,18 @@ Lifetime Prepared::lifetime(size_t sample_bytes, const TensorUse& use) const {
 }
 
 Prepared::Prepared(size_t batch, std::vector<Segment> segments, std::span<const TensorInfo> tensors,
-                   std::span<const TensorUse> uses, std::span<const AlignedBuffer> constants)
+                   std::span<const TensorUse> uses, std::span<const View> views,
+                   std::span<const AlignedBuffer> constants)
     : batch_(batch), segments_(std::move(segments)), arena_offsets_(tensors.size(), kNotInArena) {
   std::vector<Lifetime> lifetimes;
   std::vector<TensorId> ids;
   size_t constant_bytes = 0;
   for (TensorId id = 0; id < tensors.size(); ++id) {
     const size_t bytes = batch_bytes(tensors[id], batch), sample = batch_bytes(tensors[id], 1);
-    if (uses[id].home == Home::input || uses[id].home == Home::output) {
+    if (uses[id].home == Home::view) {
+      const size_t offset_bytes = views[id].offset * dtype_bytes(tensors[id].dtype);
+      parts_.push_back({id, views[id].base, offset_bytes});
+    } else if (uses[id].home == Home::input || uses[id].home == Home::output) {
       moving_.push_back({id, sample});
     } else if (uses[id].home == Home::arena) {
       lifetimes.push_back(lifetime(sample, uses[id]));

@@ -13,6 +13,7 @@
 #include "ops/program/plan.h"
 #include "ops/program/segments.h"
 #include "ops/program/step.h"
+#include "ops/program/views.h"
 
 namespace octavo {
 
@@ -23,6 +24,7 @@ enum class Home {
   input,     // the caller's array, read in place
   output,    // the caller's array, written in place
   constant,  // the program's, one copy per sample
+  view,      // part of another tensor
 };
 
 // What finish() finds out about each tensor.
@@ -46,7 +48,8 @@ class Prepared {
   // `constants[id]` holds the content of a constant tensor for one sample. Throws
   // Error(out_of_memory) for sizes that overflow or exceed the machine's memory.
   Prepared(size_t batch, std::vector<Segment> segments, std::span<const TensorInfo> tensors,
-           std::span<const TensorUse> uses, std::span<const AlignedBuffer> constants);
+           std::span<const TensorUse> uses, std::span<const View> views,
+           std::span<const AlignedBuffer> constants);
 
   size_t batch() const { return batch_; }
   const std::vector<Segment>& segments() const { return segments_; }
@@ -69,6 +72,10 @@ class Prepared {
         void*& address = workspace_->here[tensor.id];
         address = static_cast<unsigned char*>(address) + first * tensor.sample_bytes;
       }
+      for (const Part& part : prepared_.parts_) {
+        workspace_->here[part.id] =
+            static_cast<unsigned char*>(workspace_->here[part.base]) + part.offset_bytes;
+      }
       return workspace_->here.data();
     }
 
@@ -90,6 +97,13 @@ class Prepared {
     size_t sample_bytes;
   };
 
+  // A view.
+  struct Part {
+    TensorId id;
+    TensorId base;
+    size_t offset_bytes;
+  };
+
   Lifetime lifetime(size_t sample_bytes, const TensorUse& use) const;
   void repeat_constants();
   std::unique_ptr<Workspace> borrow();
@@ -98,6 +112,7 @@ class Prepared {
   size_t batch_;
   std::vector<Segment> segments_;
   std::vector<Moving> moving_;
+  std::vector<Part> parts_;
   size_t arena_bytes_ = 0;
   std::vector<size_t> arena_offsets_;  // by tensor; kNotInArena elsewhere
 

@@ -125,13 +125,28 @@ std::vector<TensorUse> Program::lifetimes(const std::vector<TensorId>& inputs,
 }
 
 void Program::finish(std::vector<TensorId> inputs, std::vector<TensorId> outputs,
-                     size_t cache_bytes) {
+                     const ProgramOptions& options) {
   require_building();
   uses_ = lifetimes(inputs, outputs);
   inputs_ = std::move(inputs);
   outputs_ = std::move(outputs);
-  cache_bytes_ = cache_bytes > 0 ? cache_bytes : l2_cache_bytes();
+  views_.resize(tensors_.size());
+  if (options.views) place_views();
+  cache_bytes_ = options.cache_bytes > 0 ? options.cache_bytes : l2_cache_bytes();
   finished_ = true;
+}
+
+void Program::place_views() {
+  std::vector<bool> in_arena;
+  for (const TensorUse& use : uses_) in_arena.push_back(use.home == Home::arena);
+  views_ = find_views(steps_, tensors_, in_arena);
+  for (TensorId id = 0; id < tensors_.size(); ++id) {
+    if (!views_[id].exists()) continue;
+    TensorUse& base = uses_[views_[id].base];
+    base.first = std::min(base.first, uses_[id].first);
+    base.last = std::max(base.last, uses_[id].last);
+    uses_[id].home = Home::view;
+  }
 }
 
 std::vector<StepTraffic> Program::traffic() const {
@@ -140,9 +155,9 @@ std::vector<StepTraffic> Program::traffic() const {
     return tensors_[id].elements * dtype_bytes(tensors_[id].dtype);
   };
   for (const Step& step : steps_) {
-    StepTraffic moved = {bytes(step.output), octavo::weight_bytes(step.operation), 0};
-    for (const TensorId id : step.inputs) moved.activations += bytes(id);
-    traffic.push_back(moved);
+    traffic.push_back({bytes(step.output), octavo::weight_bytes(step.operation), 0});
+    for (const TensorId id : step.inputs) traffic.back().activations += bytes(id);
+    if (does_nothing(step, views_)) traffic.back().activations = 0;
   }
   for (TensorId id = 0; id < tensors_.size(); ++id) {
     if (uses_[id].home != Home::arena) continue;
@@ -155,7 +170,8 @@ std::shared_ptr<Prepared> Program::prepare(size_t batch) const {
   if (!finished_) fail("call finish() before this");
   return plans_.get(batch, [&] {
     auto segments = cut_into_segments(traffic(), std::max<size_t>(batch, 1), cache_bytes_);
-    return std::make_shared<Prepared>(batch, std::move(segments), tensors_, uses_, constants_);
+    return std::make_shared<Prepared>(batch, std::move(segments), tensors_, uses_, views_,
+                                      constants_);
   });
 }
 
@@ -208,7 +224,7 @@ void Program::run_segment(const Context& context, const Segment& segment, size_t
     const Step& step = steps_[i];
     const double start = step_seconds.empty() ? 0 : now_seconds();
     try {
-      run_step(context, step, tensors_[step.output], samples, data);
+      run_step(context, step, tensors_[step.output], samples, {data, views_});
     } catch (const Error& error) {
       fail_in(step, error);
     }
@@ -231,6 +247,7 @@ std::vector<StepInfo> Program::describe() const {
   std::vector<StepInfo> infos;
   for (const Step& step : steps_) {
     infos.push_back(describe_step(context, step, tensors_[step.output].dtype));
+    if (finished_ && does_nothing(step, views_)) infos.back().kernel = "in place";
   }
   return infos;
 }

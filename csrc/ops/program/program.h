@@ -30,6 +30,11 @@
 
 namespace octavo {
 
+struct ProgramOptions {
+  size_t cache_bytes = 0;  // 0: those of this machine's L2
+  bool views = true;       // concatenations and slices without a copy, where that is possible
+};
+
 class Program {
  public:
   // Bound to this backend: weights packed for another layout are refused.
@@ -47,8 +52,9 @@ class Program {
 
   // Checks that every tensor is written once, before it is read, and that outputs are produced.
   // Afterwards the program is fixed. A large batch is run in groups of samples whose activations
-  // stay in a cache of `cache_bytes`; 0: this machine's L2.
-  void finish(std::vector<TensorId> inputs, std::vector<TensorId> outputs, size_t cache_bytes = 0);
+  // stay in the cache.
+  void finish(std::vector<TensorId> inputs, std::vector<TensorId> outputs,
+              const ProgramOptions& options = {});
 
   // inputs[i] points at batch * elements of the i-th input, as does outputs[i]; outputs overlap
   // neither one another nor inputs. num_threads = 0: the process default.
@@ -76,6 +82,7 @@ class Program {
   void require_id(TensorId id, const std::string& role) const;
   std::vector<TensorUse> lifetimes(const std::vector<TensorId>& inputs,
                                    const std::vector<TensorId>& outputs) const;
+  void place_views();
   std::vector<StepTraffic> traffic() const;
   std::shared_ptr<Prepared> prepare(size_t batch) const;
   void run_segment(const Context& context, const Segment& segment, size_t samples,
@@ -89,6 +96,7 @@ class Program {
   std::vector<TensorId> inputs_;
   std::vector<TensorId> outputs_;
   std::vector<TensorUse> uses_;
+  std::vector<View> views_;
   size_t cache_bytes_ = 0;
   bool finished_ = false;
   mutable PreparedCache plans_;
