@@ -18,6 +18,7 @@ _TYPES = {
     "float32": TensorProto.FLOAT,
     "uint8": TensorProto.UINT8,
     "int8": TensorProto.INT8,
+    "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,
 }
 

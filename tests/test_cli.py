@@ -273,3 +273,16 @@ def test_debug_shows_the_traceback(work: Workspace, monkeypatch: pytest.MonkeyPa
     assert isinstance(octavo_command("--debug", "inspect", missing).exception, FileNotFoundError)
     monkeypatch.setenv("OCTAVO_DEBUG", "1")
     assert isinstance(octavo_command("inspect", missing).exception, FileNotFoundError)
+
+
+@pytest.mark.parametrize("option", ["--dynamic", "--per-row"])
+def test_dynamic_quantization_needs_no_data(work: Workspace, tmp_path: Path, option: str) -> None:
+    out = tmp_path / "dynamic.onnx"
+    result = succeed("quantize", work.float_onnx, "-o", out, option, "--json").json
+    assert result["layers"] == 1
+    ops = [node.op_type for node in onnx.load(out).graph.node]
+    assert ops.count("DynamicQuantizeLinear") == 1
+    assert ("row" if option == "--per-row" else "tensor") in succeed(
+        "quantize", work.float_onnx, "-o", out, option
+    ).stdout
+    succeed("eval", out, "--data", work.data_npz, *TF)

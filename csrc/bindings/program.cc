@@ -14,10 +14,12 @@ namespace {
 DType to_dtype(const std::string& dtype) {
   if (dtype == "u8") return DType::u8;
   if (dtype == "f32") return DType::f32;
-  fail("dtype", "'" + dtype + "'", "'u8' or 'f32'");
+  if (dtype == "s32") return DType::s32;
+  fail("dtype", "'" + dtype + "'", "'u8', 'f32' or 's32'");
 }
 
 py::dtype numpy_dtype(DType dtype) {
+  if (dtype == DType::s32) return py::dtype::of<int32_t>();
   return dtype == DType::u8 ? py::dtype::of<uint8_t>() : py::dtype::of<float>();
 }
 
@@ -42,6 +44,7 @@ const void* input_data(const TensorInfo& tensor, const py::array& array, const s
   const std::string expected =
       std::string("a C-contiguous ") + (tensor.dtype == DType::u8 ? "uint8" : "float32") +
       " array of " + std::to_string(batch) + " x " + std::to_string(tensor.elements) + " elements";
+  if (tensor.dtype == DType::s32) fail(name, "an s32 tensor", "a u8 or f32 one as an input");
   if (static_cast<size_t>(array.size()) != elements) refuse(name.c_str(), array, expected);
   if (tensor.dtype == DType::u8) return require<uint8_t>(array, name.c_str(), expected);
   return require<float>(array, name.c_str(), expected);
@@ -132,6 +135,7 @@ void bind_program(py::module_& m) {
   bind_program_steps(cls);
   bind_program_shape_steps(cls);
   bind_program_math_steps(cls);
+  bind_program_dynamic_steps(cls);
   cls.def(
          "finish",
          [](Program& self, const std::vector<int64_t>& inputs, const std::vector<int64_t>& outputs,

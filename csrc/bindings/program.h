@@ -11,5 +11,6 @@ using ProgramClass = py::class_<Program>;
 void bind_program_steps(ProgramClass& cls);
 void bind_program_shape_steps(ProgramClass& cls);
 void bind_program_math_steps(ProgramClass& cls);
+void bind_program_dynamic_steps(ProgramClass& cls);
 
 }  // namespace octavo::bindings

@@ -143,6 +143,8 @@ struct KernelTable {
   Kernel<AddU8Fn> add_u8;
   Kernel<QuantizeU8Fn> quantize_u8;
   Kernel<DequantizeU8Fn> dequantize_u8;
+  Kernel<RangeF32Fn> range_f32;
+  Kernel<DequantizeS32Fn> dequantize_s32;
   Kernel<MaxU8Fn> max_u8;
   Kernel<AvgU8Fn> avg_u8;
   Kernel<MulU8Fn> mul_u8;

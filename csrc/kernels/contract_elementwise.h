@@ -37,6 +37,27 @@ using QuantizeU8Fn = void(const float* x, size_t n, float scale, const Requant& 
 // y[i] = float(x[i] - zero_point) * scale.
 using DequantizeU8Fn = void(const uint8_t* x, size_t n, float scale, int32_t zero_point, float* y);
 
+// lo = min(0, smallest x[i]), hi = max(0, largest); NaN is skipped.
+using RangeF32Fn = void(const float* x, size_t n, float* lo, float* hi);
+
+// y[i * ldy + j] = min(max(v, tile.lo), tile.hi), v = float(a) * (scale * weight_scale[j]) +
+// bias[j] with a = acc[i * ld + j] - zero_point * weight_sum[j], wrapping around, for i < rows, j <
+// cols; each operation rounded by itself; NaN stays NaN.
+struct DynamicTile {
+  const int32_t* acc;
+  size_t ld;
+  size_t rows;
+  size_t cols;
+  const float* params;  // scale and zero_point, an integer 0..255, of row i at params[i * step]
+  size_t step;          // 0: one pair for all rows
+  const int32_t* weight_sum;
+  const float* weight_scale;
+  const float* bias;
+  float lo;
+  float hi;
+};
+using DequantizeS32Fn = void(const DynamicTile& tile, float* y, size_t ldy);
+
 // Pooling windows along one row of the output; all of them have the same shape and exist in full.
 struct PoolTile {
   const uint8_t* const* rows;  // [row_count]: where the rows of the first window start

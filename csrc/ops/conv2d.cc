@@ -114,6 +114,17 @@ void run_depthwise_tile(const KernelTable& kernels, const DepthwiseTile& tile, s
   kernels.depthwise_s32.run(tile, target.c + pixel * target.ldc, target.ldc);
 }
 
+void run_depthwise_tile(const KernelTable& kernels, DepthwiseTile tile, size_t pixel, const float*,
+                        const DynamicTarget& target) {
+  int32_t* acc = scratch<int32_t>(Scratch::accumulators, tile.pixels * tile.channels);
+  const size_t out_rows = tile.out_rows;
+  tile.out_rows = 1;
+  for (size_t r = 0; r < out_rows; ++r, tile.rows += tile.kernel_h, pixel += tile.row_pixels) {
+    kernels.depthwise_s32.run(tile, acc, tile.channels);
+    target.at(pixel, 0).store(kernels, acc, tile.pixels, tile.channels);
+  }
+}
+
 void run_depthwise_tile(const KernelTable& kernels, DepthwiseTile tile, size_t pixel,
                         const float* multiplier, const U8Target& target) {
   uint8_t* c = target.c + pixel * target.ldc;
@@ -231,6 +242,20 @@ void Conv2d::run_s32(const Context& context, const uint8_t* x, size_t batch, siz
   const ConvInput<uint8_t> input = check_run(context, x, batch, h, w);
   check_pointer("y", y, input.pixels(), alignof(int32_t));
   run(context, input, S32Target{y, shape_.out_channels});
+}
+
+void Conv2d::run_dynamic(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
+                         const float* params, const DynamicOutput& output, float* y) const {
+  if (requantizes()) fail("packed", "weights with a multiplier", "run_u8");
+  ConvInput<uint8_t> input = check_run(context, x, batch, h, w);
+  check_pointer("y", y, input.pixels(), alignof(float));
+  check_pointer("params", params, input.pixels(), alignof(float));
+  check_dynamic_output(output, shape_.out_channels);
+  if (input.pixels() == 0) return;
+  uint8_t* padding = scratch<uint8_t>(Scratch::padding_row, pad_row_.size());
+  std::memset(padding, static_cast<int>(params[1]), pad_row_.size());
+  input.padding_row = padding;
+  run(context, input, DynamicTarget(y, shape_.out_channels, output, params, 0));
 }
 
 }  // namespace octavo

@@ -16,6 +16,7 @@
 
 #include "base/buffer.h"
 #include "ops/conv_shape.h"
+#include "ops/dynamic.h"
 #include "ops/output.h"
 #include "pack/pack.h"
 #include "runtime/context.h"
@@ -68,6 +69,9 @@ class Conv2d {
               const ResidualView* residual, uint8_t* y, const ConvStrides& strides = {}) const;
   void run_s32(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
                int32_t* y) const;
+  // Of activations quantized at run time by params[0] and params[1]; see Linear::run_dynamic.
+  void run_dynamic(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
+                   const float* params, const DynamicOutput& output, float* y) const;
 
  private:
   ConvInput<uint8_t> check_run(const Context& context, const uint8_t* x, size_t batch, size_t h,

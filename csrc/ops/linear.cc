@@ -71,6 +71,17 @@ void Linear::run_s32(const Context& context, const uint8_t* a, size_t lda, size_
              S32Target{c, ldc});
 }
 
+void Linear::run_dynamic(const Context& context, const uint8_t* a, size_t lda, size_t m,
+                         const float* params, size_t step, const DynamicOutput& output, float* c,
+                         size_t ldc) const {
+  if (requantizes()) fail("packed", "weights with a multiplier", "run_u8");
+  check_run(context, a, lda, m, c, ldc);
+  check_pointer("params", params, m, alignof(float));
+  check_dynamic_output(output, n());
+  run_packed(context, packed_, m, MatrixRows<uint8_t>(a, lda, packed_.repeats()),
+             DynamicTarget(c, ldc, output, params, step));
+}
+
 LinearF32::LinearF32(const Backend& backend, const LinearF32Params& params)
     : lo_(params.lo), hi_(params.hi) {
   check_weights(params.weight, params.n, params.k, size_t{1} << 24);

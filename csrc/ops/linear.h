@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "ops/dynamic.h"
 #include "ops/output.h"
 #include "pack/pack.h"
 #include "runtime/context.h"
@@ -43,6 +44,11 @@ class Linear {
               const ResidualView* residual, uint8_t* c, size_t ldc) const;
   void run_s32(const Context& context, const uint8_t* a, size_t lda, size_t m, int32_t* c,
                size_t ldc) const;
+  // Of activations quantized at run time, whose zero points these weights were not packed for:
+  // a_zero_point must have been 0. params and step are those of quantize_dynamic.
+  void run_dynamic(const Context& context, const uint8_t* a, size_t lda, size_t m,
+                   const float* params, size_t step, const DynamicOutput& output, float* c,
+                   size_t ldc) const;
 
  private:
   void check_run(const Context& context, const uint8_t* a, size_t lda, size_t m, const void* c,

@@ -14,6 +14,8 @@ enum class Scratch {
   multipliers,
   strip,
   packed_b,
+  extremes,
+  padding_row,
   count
 };
 

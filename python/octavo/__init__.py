@@ -53,7 +53,7 @@ from octavo.schemes import Quantized, Scheme, choose_scales, fake_quantize
 
 if TYPE_CHECKING:
     from octavo.graph import Session
-    from octavo.quantize import calibrate_model, quantize_model
+    from octavo.quantize import calibrate_model, quantize_dynamic, quantize_model
 
 __all__ = [
     "BackendError",
@@ -96,6 +96,7 @@ __all__ = [
     "mul",
     "pack_conv2d",
     "pack_linear",
+    "quantize_dynamic",
     "quantize_linear",
     "quantize_model",
     "reference",
@@ -112,6 +113,7 @@ __version__: str = _core.build_info()["version"]
 _NEEDS_ONNX = {
     "Session": "octavo.graph",
     "calibrate_model": "octavo.quantize",
+    "quantize_dynamic": "octavo.quantize",
     "quantize_model": "octavo.quantize",
 }
 

@@ -280,7 +280,7 @@ class Program:
 
     def __init__(self) -> None: ...
     def tensor(self, dtype: str, elements: int) -> int:
-        """dtype 'u8' or 'f32'. Returns the tensor's id."""
+        """dtype 'u8', 'f32' or 's32'. Returns the tensor's id."""
     def constant(self, value: NDArray[Any]) -> int:
         """A tensor of fixed content, the same for every sample of a batch (elements = value.size)."""
     def quantize(
@@ -352,6 +352,56 @@ class Program:
         hi: float = ...,
     ) -> None:
         """u8 with the quantization parameters, or f32 with the clamp lo..hi."""
+    def dynamic_params(
+        self, src: int, dst: int, *, name: str, rows: int, k: int, per_row: bool = False
+    ) -> None:
+        """Scale and zero point, as f32, of every row, or of the batch (once per sample)."""
+    def dynamic_quantize(
+        self,
+        src: int,
+        params: int,
+        dst: int,
+        *,
+        name: str,
+        rows: int,
+        k: int,
+        per_row: bool = False,
+    ) -> None: ...
+    def dynamic_linear(
+        self,
+        src: int,
+        params: int,
+        dst: int,
+        packed: Linear,
+        *,
+        name: str,
+        weight_sum: S32,  # (n,)
+        weight_scale: F32,
+        bias: F32,
+        rows: int = 1,
+        per_row: bool = False,
+        lo: float = ...,
+        hi: float = ...,
+    ) -> None:
+        """To f32; `packed` has int32 output and activation zero point 0."""
+    def dynamic_conv2d(
+        self,
+        src: int,
+        params: int,
+        dst: int,
+        packed: Conv2d,
+        *,
+        name: str,
+        weight_sum: S32,
+        weight_scale: F32,
+        bias: F32,
+        height: int,
+        width: int,
+        lo: float = ...,
+        hi: float = ...,
+    ) -> None: ...
+    def cast(self, src: int, dst: int, *, name: str) -> None:
+        """From s32 to f32."""
     def max_pool2d(
         self,
         src: int,

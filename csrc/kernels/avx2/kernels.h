@@ -16,6 +16,8 @@ RequantizeU8Fn requantize_u8_avx2;
 AddU8Fn add_u8_avx2;
 QuantizeU8Fn quantize_u8_avx2;
 DequantizeU8Fn dequantize_u8_avx2;
+RangeF32Fn range_f32_avx2;
+DequantizeS32Fn dequantize_s32_avx2;
 MaxU8Fn max_u8_avx2;
 AvgU8Fn avg_u8_avx2;
 MulU8Fn mul_u8_avx2;

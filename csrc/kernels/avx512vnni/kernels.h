@@ -16,6 +16,8 @@ RequantizeU8Fn requantize_u8_avx512vnni;
 AddU8Fn add_u8_avx512vnni;
 QuantizeU8Fn quantize_u8_avx512vnni;
 DequantizeU8Fn dequantize_u8_avx512vnni;
+RangeF32Fn range_f32_avx512vnni;
+DequantizeS32Fn dequantize_s32_avx512vnni;
 MaxU8Fn max_u8_avx512vnni;
 AvgU8Fn avg_u8_avx512vnni;
 MulU8Fn mul_u8_avx512vnni;

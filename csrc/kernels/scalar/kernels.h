@@ -16,6 +16,8 @@ RequantizeU8Fn requantize_u8_scalar;
 AddU8Fn add_u8_scalar;
 QuantizeU8Fn quantize_u8_scalar;
 DequantizeU8Fn dequantize_u8_scalar;
+RangeF32Fn range_f32_scalar;
+DequantizeS32Fn dequantize_s32_scalar;
 MaxU8Fn max_u8_scalar;
 AvgU8Fn avg_u8_scalar;
 MulU8Fn mul_u8_scalar;

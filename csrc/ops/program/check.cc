@@ -57,8 +57,8 @@ class Checker {
 
   void operator()(const step::Linear& op) const {
     const Linear& linear = *op.packed;
-    require_requantized(linear.requantizes());
-    linear_elements(DType::u8, op.rows, linear.k(), linear.n(), linear.output().has_residual);
+    linear_elements(sum_dtype(linear), op.rows, linear.k(), linear.n(),
+                    linear.output().has_residual);
   }
 
   void operator()(const step::LinearF32& op) const {
@@ -67,8 +67,7 @@ class Checker {
 
   void operator()(const step::Conv2d& op) const {
     const Conv2d& conv = *op.packed;
-    require_requantized(conv.requantizes());
-    conv_elements(DType::u8, conv.shape(), op.height, op.width, conv.output().has_residual);
+    conv_elements(sum_dtype(conv), conv.shape(), op.height, op.width, conv.output().has_residual);
   }
 
   void operator()(const step::Conv2dF32& op) const {
@@ -161,6 +160,16 @@ class Checker {
     output(dtype, signature.output);
   }
 
+  template <DynamicStep Op>
+  void operator()(const Op& op) const {
+    const Ports ports = op.ports();
+    inputs(ports.inputs.size());
+    for (size_t i = 0; i < ports.inputs.size(); ++i) {
+      input(i, i == 0 ? "src" : "params", ports.inputs[i].dtype, ports.inputs[i].elements);
+    }
+    output(ports.output.dtype, ports.output.elements);
+  }
+
  private:
   DType output_dtype() const { return tensors_[step_.output].dtype; }
   size_t output_elements() const { return tensors_[step_.output].elements; }
@@ -195,11 +204,12 @@ class Checker {
     output(dtype, output_elements());
   }
 
-  static void require_requantized(bool requantizes) {
-    if (!requantizes) {
-      fail("packed", "weights with int32 output", "weights packed with a multiplier");
-    }
+  template <class Packed>  // what weights with or without a multiplier give
+  static DType sum_dtype(const Packed& packed) {
+    return packed.requantizes() ? DType::u8 : DType::s32;
   }
+
+  static DType source_of(DType sum) { return sum == DType::s32 ? DType::u8 : sum; }
 
   void residual(bool expected, DType dtype, size_t elements) const {
     const bool given = step_.inputs.size() == 2;
@@ -215,7 +225,7 @@ class Checker {
   void linear_elements(DType dtype, size_t rows, size_t k, size_t n, bool has_residual) const {
     const size_t out = checked_product("rows x n", {rows, n});
     residual(has_residual, dtype, out);
-    input(0, "src", dtype, checked_product("rows x k", {rows, k}));
+    input(0, "src", source_of(dtype), checked_product("rows x k", {rows, k}));
     output(dtype, out);
   }
 
@@ -224,7 +234,7 @@ class Checker {
     const Extent2d size = conv_output_size(shape, height, width);
     const size_t out = checked_product("output", {size.h, size.w, shape.out_channels});
     residual(has_residual, dtype, out);
-    input(0, "src", dtype, checked_product("input", {height, width, shape.in_channels}));
+    input(0, "src", source_of(dtype), checked_product("input", {height, width, shape.in_channels}));
     output(dtype, out);
   }
 

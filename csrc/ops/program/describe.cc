@@ -180,6 +180,27 @@ class Describer {
     return {words.kernel, words.detail};
   }
 
+  Words operator()(const step::DynamicParams& op) const {
+    return {kernels_.range_f32.name, extent(op.rows, op.k) + by_row(op.per_row)};
+  }
+
+  Words operator()(const step::DynamicQuantize& op) const {
+    return {kernels_.quantize_u8.name, extent(op.rows, op.k) + by_row(op.per_row)};
+  }
+
+  Words operator()(const step::DynamicLinear& op) const {
+    const Linear& linear = *op.packed;
+    return {linear.kernel_name(context_),
+            arrow(linear.k(), linear.n()) + rows(op.rows) + fused(op.output.lo, op.output.hi)};
+  }
+
+  Words operator()(const step::DynamicConv2d& op) const {
+    return {op.packed->kernel_name(context_),
+            conv(op.packed->shape()) + fused(op.output.lo, op.output.hi)};
+  }
+
+  Words operator()(const step::CastS32&) const { return {kPortable, "s32->f32"}; }
+
  private:
   static constexpr const char* kPortable = "portable";
 
@@ -190,6 +211,8 @@ class Describer {
   static std::string planes(size_t planes) {
     return planes == 1 ? "" : joined({" +transpose ", std::to_string(planes), " planes"});
   }
+
+  static const char* by_row(bool per_row) { return per_row ? " per row" : ""; }
 
   static std::string rows(size_t rows) {
     return rows == 1 ? "" : joined({" rows ", std::to_string(rows)});

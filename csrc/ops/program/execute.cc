@@ -52,6 +52,10 @@ class Runner {
 
   void operator()(const step::Linear& op) const {
     const Linear& linear = *op.packed;
+    if (!linear.requantizes()) {
+      return linear.run_s32(context_, in<uint8_t>(0), linear.k(), batch_ * op.rows, out<int32_t>(),
+                            linear.n());
+    }
     const ResidualView residual = residual_view(linear.n());
     linear.run_u8(context_, in<uint8_t>(0), ld(step_.inputs[0], linear.k()), batch_ * op.rows,
                   has_residual() ? &residual : nullptr, out<uint8_t>(),
@@ -65,6 +69,10 @@ class Runner {
 
   void operator()(const step::Conv2d& op) const {
     const ConvShape& shape = op.packed->shape();
+    if (!op.packed->requantizes()) {
+      return op.packed->run_s32(context_, in<uint8_t>(0), batch_, op.height, op.width,
+                                out<int32_t>());
+    }
     const ResidualView residual = residual_view(shape.out_channels);
     op.packed->run_u8(
         context_, in<uint8_t>(0), batch_, op.height, op.width, has_residual() ? &residual : nullptr,
@@ -150,8 +158,12 @@ class Runner {
 
   template <MathStep Op>
   void operator()(const Op& op) const {
-    const void* second = step_.inputs.size() > 1 ? in<void>(1) : nullptr;
-    run_math({context_, batch_, output_.dtype, in<void>(0), second, out<void>()}, op);
+    run_math(math_data(), op);
+  }
+
+  template <DynamicStep Op>
+  void operator()(const Op& op) const {
+    run_dynamic(math_data(), op);
   }
 
  private:
@@ -163,6 +175,11 @@ class Runner {
   template <class T>
   T* out() const {
     return static_cast<T*>(places_.data[step_.output]);
+  }
+
+  MathData math_data() const {
+    const void* second = step_.inputs.size() > 1 ? in<void>(1) : nullptr;
+    return {context_, batch_, output_.dtype, in<void>(0), second, out<void>()};
   }
 
   bool is_u8() const { return output_.dtype == DType::u8; }

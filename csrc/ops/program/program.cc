@@ -26,6 +26,21 @@ double now_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+// Steps that take any dtype calculate in float, but for those that only move elements.
+void require_no_sums(std::span<const TensorInfo> tensors, const Step& step) {
+  if (std::holds_alternative<step::Transpose>(step.operation) ||
+      std::holds_alternative<step::Permute>(step.operation) ||
+      std::holds_alternative<step::CastS32>(step.operation)) {
+    return;
+  }
+  for (const TensorId id : step.inputs) {
+    if (tensors[id].dtype == DType::s32) {
+      fail(describe_id(step) + ": a source is tensor " + std::to_string(id) +
+           ", s32; expected a cast to f32 first");
+    }
+  }
+}
+
 // The same error, saying which step it comes from.
 [[noreturn]] void fail_in(const Step& step, const Error& error) {
   throw Error(error.status(), describe_id(step) + ": " + error.what());
@@ -77,6 +92,7 @@ void Program::append(const std::string& name, std::vector<TensorId> inputs, Tens
   if (constants_[output].size() != 0) {
     fail(describe_id(step) + ": dst is tensor " + std::to_string(output) + ", a constant");
   }
+  require_no_sums(tensors_, step);
   try {
     check_step(make_context(*backend_, 1), tensors_, step);
   } catch (const Error& error) {

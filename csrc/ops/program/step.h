@@ -12,6 +12,7 @@
 #include "ops/conv2d.h"
 #include "ops/linear.h"
 #include "ops/pool.h"
+#include "ops/program/step_dynamic.h"
 #include "ops/program/step_math.h"
 #include "ops/program/tensor_info.h"
 
@@ -145,7 +146,9 @@ using Operation =
                  step::LinearF32, step::Conv2d, step::Conv2dF32, step::Add, step::MaxPool,
                  step::AvgPool, step::Concat, step::Pad, step::Slice, step::Clamp, step::ScaleShift,
                  step::Softmax, step::Lookup, step::SoftmaxU8, step::LayerNorm, step::Mul,
-                 step::MatMul, step::Permute, step::Activation, step::Binary, step::ReduceMean>;
+                 step::MatMul, step::Permute, step::Activation, step::Binary, step::ReduceMean,
+                 step::DynamicParams, step::DynamicQuantize, step::DynamicLinear,
+                 step::DynamicConv2d, step::CastS32>;
 
 inline const char* operation_name(const Operation& operation) {
   return std::visit([](const auto& op) { return op.kOp; }, operation);

@@ -6,10 +6,13 @@
 
 namespace octavo {
 
-enum class DType : uint8_t { u8, f32 };
+// s32 is what an integer product without requantization gives: to return, move or cast.
+enum class DType : uint8_t { u8, f32, s32 };
 
 inline size_t dtype_bytes(DType dtype) { return dtype == DType::u8 ? 1 : 4; }
-inline const char* dtype_name(DType dtype) { return dtype == DType::u8 ? "u8" : "f32"; }
+inline const char* dtype_name(DType dtype) {
+  return dtype == DType::u8 ? "u8" : dtype == DType::f32 ? "f32" : "s32";
+}
 
 using TensorId = size_t;
 

@@ -12,6 +12,7 @@ import typer
 
 from octavo.cli import output, preprocess
 from octavo.cli.data import Dataset, Feeds, open_dataset
+from octavo.cli.dynamic import quantize_weights
 from octavo.cli.files import check_output, existing_file, write_bytes
 from octavo.cli.models import fixed_batch, load_graph
 
@@ -43,21 +44,37 @@ def command(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="Float ONNX network. Example: net.onnx")
     ],
-    calib: Annotated[
-        Path,
-        typer.Option(
-            "--calib",
-            help="Calibration data: a .npz with the array 'images' (or arrays named like the "
-            "network's inputs), a folder of image files, or a .calib file that 'octavo calibrate' "
-            "wrote. Example: --calib images.npz",
-        ),
-    ],
     out: Annotated[
         Path,
         typer.Option(
             "--output", "-o", help="The int8 ONNX network to write. Example: -o net_int8.onnx"
         ),
     ],
+    calib: Annotated[
+        Path | None,
+        typer.Option(
+            "--calib",
+            help="Calibration data: a .npz with the array 'images' (or arrays named like the "
+            "network's inputs), a folder of image files, or a .calib file that 'octavo calibrate' "
+            "wrote. Example: --calib images.npz",
+        ),
+    ] = None,
+    dynamic: Annotated[
+        bool,
+        typer.Option(
+            "--dynamic",
+            help="Quantize weights of Gemm and MatMul now, activations when the network runs; "
+            "takes no calibration data. Example: --dynamic",
+        ),
+    ] = False,
+    per_row: Annotated[
+        bool,
+        typer.Option(
+            "--per-row",
+            help="As --dynamic, with one activation range per row (token), not one per tensor. "
+            "Example: --per-row",
+        ),
+    ] = False,
     method: Annotated[
         Method,
         typer.Option("--method", help="How activation ranges are chosen. Example: --method max"),
@@ -109,6 +126,11 @@ def command(
     import octavo
 
     existing_file(model, "MODEL")
+    if dynamic or per_row:
+        quantize_weights(model, calib, out, not per_tensor, per_row, exclude or (), as_json)
+        return
+    if calib is None:
+        raise ValueError("--calib: give calibration data, or use --dynamic")
     check_output(out, [model, calib], (".onnx",))
     how = preprocess.preprocessing(preset, scale, mean, std, resize, layout)
     inputs = load_graph(model).inputs

@@ -10,21 +10,36 @@ import numpy as np
 
 from octavo import _core
 from octavo.errors import InvalidModelError, OctavoError, UnsupportedModelError
-from octavo.graph import emit_float, emit_int8, emit_layout, emit_math, emit_matmul
+from octavo.graph import (
+    emit_dynamic,
+    emit_float,
+    emit_int8,
+    emit_layout,
+    emit_math,
+    emit_matmul,
+)
 from octavo.graph.fold_pads import fold_pads
 from octavo.graph.fuse import fuse
 from octavo.graph.ir import ByteParams, Graph, Node
-from octavo.graph.lowering import Lowering, Record, Stored
+from octavo.graph.lowering import DTYPES, Lowering, Record, Stored
 from octavo.graph.shape_rules import Shape
 from octavo.graph.shapes import resolve
 
 Emitter = Callable[[Lowering, Node], None]
 EMITTERS: dict[str, Emitter] = {
+    **emit_dynamic.EMITTERS,
     **emit_float.EMITTERS,
     **emit_layout.EMITTERS,
     **emit_int8.EMITTERS,
     **emit_math.EMITTERS,
     **emit_matmul.EMITTERS,
+}
+
+
+# What is computed in float32 and has no other form; Q-operators have names of their own.
+_FLOAT_ONLY = {*emit_float.EMITTERS, *emit_math.EMITTERS} - {
+    "DequantizeLinear",
+    *(op for op in emit_math.EMITTERS if op.startswith("Q")),
 }
 
 
@@ -100,7 +115,8 @@ def _check_types(graph: Graph, returned: dict[str, Stored]) -> None:
     for value in graph.outputs:
         signed = _signed(graph.bytes.get(value.name))
         kind = "int8" if signed else "uint8"
-        found = kind if returned[value.name].dtype == "u8" else "float32"
+        stored = returned[value.name].dtype
+        found = kind if stored == "u8" else DTYPES[stored]
         if value.dtype != found:
             raise InvalidModelError(
                 f"output '{value.name}' is declared {value.dtype}; the model computes {found}"
@@ -121,6 +137,10 @@ def _emit(low: Lowering, node: Node) -> None:
     emitter = EMITTERS.get(node.op)
     if emitter is None:
         raise node.unsupported(f"operator {node.op} is not supported")
+    if node.op in _FLOAT_ONLY:
+        for name in node.inputs:
+            if low.holds(name) and low.view(name).dtype != "f32":
+                raise node.unsupported(f"computes in float32; its input '{name}' is an integer")
     try:
         emitter(low, node)
     except OctavoError:

@@ -121,6 +121,7 @@ def identity(low: Lowering, node: Node) -> None:
 EMITTERS = {
     "Concat": concat,
     "Flatten": reshape,
+    "Dropout": identity,
     "Identity": identity,
     "Pad": pad,
     "Reshape": reshape,

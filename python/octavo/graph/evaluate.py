@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from octavo.graph.ir import Array, Node
-from octavo.graph.tensors import dtype_of
+from octavo.graph.tensors import INTEGERS, dtype_of
 
 Evaluator = Callable[[Node, list[Array | None]], Array]
 
@@ -132,23 +132,27 @@ def _quantize(node: Node, inputs: list[Array | None]) -> Array:
     """Weights that a file stores as float behind a QuantizeLinear."""
     data, scale = _required(inputs, 0), _required(inputs, 1)
     zero = inputs[2] if len(inputs) > 2 else None
-    zero = np.zeros(scale.shape, np.uint8) if zero is None else zero
-    if zero.dtype not in (np.int8, np.uint8) or node.attrs.get("block_size"):
-        raise node.unsupported(f"quantizing a constant to {zero.dtype} blocks is not supported")
-    scale, zero_point = along(scale, data.ndim, node), along(zero, data.ndim, node)
-    limits = np.iinfo(zero.dtype)
+    if zero is None:
+        zero = np.zeros(scale.shape, dtype_of(node.attrs.get("output_dtype", 2), node.label))
+    if zero.dtype not in INTEGERS:
+        raise node.unsupported(f"quantizing a constant to {zero.dtype} is not supported")
+    scale, zero_point = along(scale, data.shape, node), along(zero, data.shape, node)
     steps = np.rint(data / scale) + zero_point.astype(np.float32)
-    return np.asarray(np.clip(steps, limits.min, limits.max).astype(zero.dtype))
+    return np.asarray(np.clip(steps, *INTEGERS[zero.dtype]).astype(zero.dtype))
 
 
-def along(parameter: Array, rank: int, node: Node) -> Array:
-    """Shape a scalar or 1-D quantization parameter so that it broadcasts along its axis."""
-    if parameter.size == 1:
+def along(parameter: Array, shape: tuple[int, ...], node: Node) -> Array:
+    """Shape a quantization parameter so that it broadcasts: a scalar, one per axis, or blocks."""
+    block = int(node.attrs.get("block_size", 0))
+    if parameter.size == 1 and not block:
         return parameter.reshape(())
-    axis = int(node.attrs.get("axis", 1))
-    shape = [1] * rank
-    shape[axis] = parameter.size
-    return parameter.reshape(shape)
+    axis = int(node.attrs.get("axis", 1)) % len(shape)
+    if block:
+        repeated = np.repeat(parameter, block, axis)
+        return np.take(repeated, range(shape[axis]), axis)
+    extents = [1] * len(shape)
+    extents[axis] = parameter.size
+    return parameter.reshape(extents)
 
 
 EVALUATORS: dict[str, Evaluator] = {

@@ -53,15 +53,18 @@ def node_arg(value: Value) -> NodeArg:
     return NodeArg(value.name, list(value.shape or ()), _TYPES.get(value.dtype.name, "tensor"))
 
 
-def checked_feed(value: Value, given: Any) -> NDArray[Any]:
-    """An array for a model input: contiguous, of its dtype, rank and fixed extents."""
+def checked_feed(value: Value, given: Any, axes: int = 1) -> NDArray[Any]:
+    """An array for a model input: contiguous, of its dtype, rank and fixed extents.
+
+    It has at least `axes` axes.
+    """
     array = np.asarray(given)
     if array.dtype != value.dtype:
         raise InvalidDtypeError(
             f"input '{value.name}' has dtype {array.dtype}; the model takes {value.dtype}"
         )
     expected = value.shape
-    if array.ndim == 0 or (expected is not None and array.ndim != len(expected)):
+    if array.ndim < axes or (expected is not None and array.ndim != len(expected)):
         raise InvalidArgumentError(
             f"input '{value.name}' has shape {array.shape}; the model takes {_shown(expected)}"
         )
@@ -70,7 +73,7 @@ def checked_feed(value: Value, given: Any) -> NDArray[Any]:
             raise InvalidArgumentError(
                 f"input '{value.name}' has shape {array.shape}; the model takes {_shown(expected)}"
             )
-    return np.ascontiguousarray(array)
+    return np.ascontiguousarray(array) if array.ndim else array
 
 
 def _shown(shape: tuple[int | str | None, ...] | None) -> str:

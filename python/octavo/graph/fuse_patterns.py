@@ -24,6 +24,7 @@ from octavo.graph.qdq import (
 )
 
 Fused = Node | None
+BYTES = (np.int8, np.uint8)
 MAX_LAYER_NORM = 65_536  # elements of a row, up to which the byte kernel is exact
 
 
@@ -182,7 +183,7 @@ def _add(matcher: Matcher, node: Node, chain: Chain) -> Fused:
         if source is None:
             continue
         static = matcher.static(other)
-        if static is not None and static.scale.size == 1 and static.values.dtype != np.int32:
+        if static is not None and static.scale.size == 1 and static.values.dtype in BYTES:
             return byte_node("QAdd", "Add", chain, [source], constant=static)
         before = matcher.sole(other)
         pattern = _WEIGHTED.get(before.op) if before is not None else None

@@ -90,6 +90,7 @@ class Graph:
     name: str = "graph"
     metadata: dict[str, str] = field(default_factory=dict)
     bytes: dict[str, ByteParams] = field(default_factory=dict)
+    whole: bool = False  # axis 0 was added: a batch is one set of the model's own tensors
 
     def copy(self) -> Graph:
         """Return a graph whose nodes and tables may be changed; the arrays are shared."""
@@ -103,6 +104,7 @@ class Graph:
             self.name,
             {**self.metadata},
             {**self.bytes},
+            self.whole,
         )
 
     def signature(self) -> Graph:

@@ -12,13 +12,13 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped, 
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from octavo.errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
-from octavo.graph.ir import Graph, Node, Value
+from octavo.graph.ir import Array, Graph, Node, Value
 from octavo.graph.passes.qoperators import MICROSOFT_OPS
 from octavo.graph.tensors import dtype_of, to_array
 
 ModelLike: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
 
-MIN_OPSET = 11  # since then Clip, Pad and Slice take their bounds as inputs
+MIN_OPSET = 6
 MAX_FILE_BYTES = 2**31 - 1  # protobuf's own limit
 MAX_CHECKED_BYTES = 65_536  # of a tensor that the ONNX checker gets to see
 _STANDARD_DOMAINS = ("", "ai.onnx")
@@ -37,7 +37,7 @@ def load_graph(model: ModelLike) -> Graph:
     InvalidModelError
         The file is damaged or contradicts itself.
     UnsupportedModelError
-        An opset below 11, another domain's operator, or a data type octavo does not read.
+        An opset below 6, another domain's operator, or a data type octavo does not read.
     """
     proto, folder = _parse(model)
     opset = _opset(proto)
@@ -199,18 +199,51 @@ def _value(info: ValueInfoProto) -> Value:
     return Value(info.name, dtype, tuple(shape))
 
 
+# Attributes that became inputs: (opset, operator) to names, in order of the inputs.
+_BECAME_INPUTS: dict[tuple[int, str], tuple[str, ...]] = {
+    (10, "Slice"): ("starts", "ends", "axes"),
+    (11, "Clip"): ("min", "max"),
+    (11, "Pad"): ("pads", "value"),
+    (13, "Squeeze"): ("axes",),
+    (13, "Unsqueeze"): ("axes",),
+}
+
+
 def _modernise(graph: Graph) -> None:
     """Rewrite what later opsets express differently, so that passes know one form."""
-    if graph.opset >= 13:
-        return
     for node in graph.nodes:
-        if node.op == "Softmax":  # it flattened to two axes
+        for (opset, op), names in _BECAME_INPUTS.items():
+            if graph.opset >= opset or node.op != op or len(node.inputs) > 1:
+                continue
+            for index, name in enumerate(names, 1):
+                if name not in node.attrs:
+                    continue
+                value = node.attrs.pop(name)
+                given = np.asarray(value, np.float32 if isinstance(value, float) else np.int64)
+                node.inputs += [""] * (index + 1 - len(node.inputs))
+                node.inputs[index] = _constant(graph, f"{node.output}.{name}", given)
+        if graph.opset < 13 and node.op == "Softmax":  # it flattened to two axes
             node.attrs.setdefault("axis", 1)
             node.attrs["flattens"] = True
-        elif node.op in ("Squeeze", "Unsqueeze") and "axes" in node.attrs:  # became an input
-            name = f"{node.output}.axes"
-            graph.initializers[name] = np.asarray(node.attrs.pop("axes"), np.int64)
-            node.inputs.append(name)
+        if graph.opset < 7:
+            _check_oldest(node)
+        if node.op == "BatchNormalization" and not node.attrs.pop("spatial", 1):
+            raise node.unsupported("statistics per pixel (spatial = 0) are not supported")
+
+
+def _check_oldest(node: Node) -> None:
+    """Refuse what operators did only before opset 7."""
+    if node.op in ("Add", "Div", "Mul", "Pow", "Sub") and "axis" in node.attrs:
+        raise node.unsupported("broadcasting along an axis (before opset 7) is not supported")
+    if node.op in ("BatchNormalization", "Dropout") and not node.attrs.pop("is_test", 0):
+        raise node.unsupported("training mode is not supported")
+
+
+def _constant(graph: Graph, name: str, value: Array) -> str:
+    while name in graph.initializers:
+        name += "_"
+    graph.initializers[name] = value
+    return name
 
 
 def _first_line(error: BaseException) -> str:

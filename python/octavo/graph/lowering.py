@@ -22,6 +22,7 @@ from octavo.graph.shape_rules import Shape, ShapeContext
 MAX_AXES = 5  # of the permute step
 _READ_LAST = frozenset({"QAveragePool", "QConv", "QGlobalAveragePool", "QMaxPool"})
 _READ_PLAIN = frozenset({"Flatten", "Gemm", "MatMul", "Reshape", "Squeeze", "Unsqueeze"})
+DTYPES = {"u8": "int8", "f32": "float32", "s32": "int32"}  # as records name them
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Stored:
     """A tensor of the program."""
 
     id: int
-    dtype: str  # "u8" or "f32"
+    dtype: str  # "u8", "f32" or "s32"
     shape: Shape
     last: bool
     view: Shape | None = None  # strides in elements, for what is neither plain nor last
@@ -106,6 +107,7 @@ class Lowering:
         self.program = _core.Program()
         self.records: list[Record] = []
         self.packed = packed
+        self.quantized: dict[tuple[int, bool], tuple[Stored, Stored]] = {}  # at run time
         self._values: dict[str, Stored] = {}
         self._sources: dict[str, Node] = {}  # of views
         self._reordered: dict[tuple[int, bool, Shape], Stored] = {}
@@ -122,6 +124,10 @@ class Lowering:
         if value.view is not None:
             value = self._values[name] = self._ordered(value, self._sources[name])
         return value
+
+    def holds(self, name: str) -> bool:
+        """Whether a name is a computed tensor."""
+        return name in self._values
 
     def view(self, name: str) -> Stored:
         """Where a computed tensor lies, be it a view."""
@@ -151,6 +157,10 @@ class Lowering:
         """Whether all who read a tensor, the model's user included, want the model's order."""
         return all(reader.op in _READ_PLAIN for reader in self._readers.get(name, ()))
 
+    def is_read(self, name: str) -> bool:
+        """Whether anything reads a tensor, or it is an output."""
+        return name in self._readers or name in self._kept
+
     def _ordered(self, value: Stored, node: Node) -> Stored:
         """Copy a view into the model's order."""
         if len(value.shape) > MAX_AXES:
@@ -169,9 +179,11 @@ class Lowering:
         dtype = "u8" if value.dtype == np.uint8 else "f32"
         return Stored(self.program.constant(flat), dtype, value.shape, last)
 
-    def record(self, op: str, node: Node, out: Stored, fused: tuple[str, ...] = ()) -> None:
-        """Note where the step just appended came from."""
-        dtype = "int8" if out.dtype == "u8" else "float32"
+    def record(
+        self, op: str, node: Node, out: Stored, fused: tuple[str, ...] = (), dtype: str = ""
+    ) -> None:
+        """Note where the step just appended came from; `dtype` where it is not the output's."""
+        dtype = dtype or DTYPES[out.dtype]
         self.records.append(Record(op, step_name(node), fused or (op,), dtype, out.shape))
 
     def channels_last(self, name: str, node: Node) -> Stored:

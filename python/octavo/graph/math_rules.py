@@ -20,7 +20,7 @@ def _broadcast(context: ShapeContext, node: Node) -> Shape:
     ranks = [len(context.shapes[n]) for n in node.inputs[:2] if n in context.shapes]
     if len(node.inputs) != 2 or not ranks:
         raise node.unsupported("needs a computed tensor and another tensor")
-    if len(set(ranks)) != 1:
+    if len(set(ranks)) != 1 and not context.graph.whole:
         raise node.unsupported(
             f"combines tensors of {ranks} axes, which mixes samples of the batch"
         )
@@ -28,7 +28,7 @@ def _broadcast(context: ShapeContext, node: Node) -> Shape:
         static = context.static_shape(node, index)
         fitted = context.of(node, index) if static is None else None
         if static is not None:
-            fitted = sample_constant_shape(static, ranks[0])
+            fitted = sample_constant_shape(static, max(ranks))
         if fitted is None:
             raise node.unsupported(f"a constant of shape {static} has its own batch axis")
         shapes.append(fitted)
@@ -117,8 +117,17 @@ def _mean(context: ShapeContext, node: Node) -> Shape:
     return (*shape[: axes.start], *(1 for _ in axes if keep), *shape[axes.stop :])
 
 
+def _dynamic_quantize(context: ShapeContext, node: Node) -> Shape:
+    for name in node.outputs[1:]:  # scale and zero point have no axes
+        context.shapes[name] = ()
+    return context.of(node)
+
+
 MATH_RULES: dict[str, Rule] = {
+    "Cast": _same,
     "Div": _broadcast,
+    "DynamicLinear": matmul,
+    "DynamicQuantizeLinear": _dynamic_quantize,
     "Erf": _same,
     "Exp": _same,
     "Gelu": _same,
@@ -127,6 +136,7 @@ MATH_RULES: dict[str, Rule] = {
     "LayerNormalization": _layer_norm,
     "LeakyRelu": _same,
     "MatMul": matmul,
+    "MatMulInteger": matmul,
     "Mul": _broadcast,
     "Neg": _same,
     "Pow": _broadcast,

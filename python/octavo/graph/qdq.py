@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from octavo.graph.evaluate import along
 from octavo.graph.ir import Array, ByteParams, Graph, Node
+from octavo.graph.tensors import INTEGERS
+
+Shape = tuple[int, ...]
 
 MAX_K = 65_536  # products per accumulator, up to which int32 is exact
 MAX_K_MATMUL = 32_768  # the same where both factors have zero points
@@ -49,13 +52,15 @@ class StaticQuant:
     scale: NDArray[np.float32]  # one, or one per index of `axis`
     zero_point: Array  # as scale
     axis: int
+    block_size: int = 0  # values along `axis` that share a scale; 0: no blocks
 
     def real(self) -> NDArray[np.float64]:
         """The dequantized constant."""
-        node = Node("DequantizeLinear", "", [], [], {"axis": self.axis})
-        rank = self.values.ndim
-        steps = self.values.astype(np.float64) - along(self.zero_point, rank, node)
-        return np.asarray(steps * along(self.scale.astype(np.float64), rank, node))
+        attrs = {"axis": self.axis, "block_size": self.block_size}
+        node, shape = Node("DequantizeLinear", "", [], [], attrs), self.values.shape
+        zero_point = along(self.zero_point, shape, node).astype(np.float64)
+        scale = along(self.scale, shape, node).astype(np.float64)
+        return np.asarray((self.values.astype(np.float64) - zero_point) * scale)
 
 
 def static_quant(graph: Graph, node: Node) -> StaticQuant:
@@ -65,21 +70,32 @@ def static_quant(graph: Graph, node: Node) -> StaticQuant:
         raise node.unsupported("scale and zero point must be constant")
     zero = graph.constant(node, 2)
     zero = np.zeros(scale.shape, values.dtype) if zero is None else zero
-    if values.dtype not in (np.int8, np.uint8, np.int32):
+    if values.dtype not in INTEGERS and values.dtype != np.int32:
         raise node.unsupported(f"dequantizing {values.dtype} is not supported")
-    if node.attrs.get("block_size", 0) or scale.dtype != np.float32:
-        raise node.unsupported("needs float32 scales per tensor or per axis, not blocks")
+    if scale.dtype != np.float32:
+        raise node.unsupported(f"scale must be float32, not {scale.dtype}")
     check_scale(node, scale)
-    axis = int(node.attrs.get("axis", 1))
-    if scale.size != 1:
-        if not -values.ndim <= axis < values.ndim or scale.shape != (values.shape[axis],):
-            raise node.invalid(f"{scale.shape} scales do not fit axis {axis} of {values.shape}")
-        axis %= values.ndim
     if zero.dtype != values.dtype:
         raise node.invalid(f"its zero point is {zero.dtype}, its input {values.dtype}")
-    if zero.size not in (1, scale.size):
+    axis, block = int(node.attrs.get("axis", 1)), int(node.attrs.get("block_size", 0))
+    if scale.size != 1 or block:
+        _check_axis(node, values.shape, scale.shape, axis, block)
+        axis %= values.ndim
+    if zero.size not in (1, scale.size) or (block and zero.shape != scale.shape):
         raise node.invalid(f"has {zero.size} zero points for {scale.size} scales")
+    if block:
+        return StaticQuant(values, scale, zero, axis, block)
     return StaticQuant(values, scale.reshape(-1), zero.reshape(-1), axis)
+
+
+def _check_axis(node: Node, shape: Shape, scales: Shape, axis: int, block: int) -> None:
+    known = -len(shape) <= axis < len(shape)
+    expected = shape[axis : axis + 1 or None] if known else ()
+    if known and block > 0:
+        blocks = -(-shape[axis] // block)
+        expected = (*shape[: axis % len(shape)], blocks, *shape[axis % len(shape) + 1 :])
+    if not known or scales != expected:
+        raise node.invalid(f"{scales} scales do not fit axis {axis} of {shape}")
 
 
 @dataclass(frozen=True)
@@ -97,7 +113,9 @@ def quant_weight(static: StaticQuant, axis: int) -> QuantWeight | None:
     uint8 weights become int8: q - 128 with zero point z - 128 is the same real.
     """
     values, zero = static.values, static.zero_point.astype(np.int32)
-    if values.dtype == np.int32 or (static.scale.size != 1 and static.axis != axis):
+    if values.dtype.itemsize > 1 or static.block_size:
+        return None
+    if static.scale.size != 1 and static.axis != axis:
         return None
     if values.dtype == np.uint8:
         values, zero = (values ^ np.uint8(128)).view(np.int8), zero - 128

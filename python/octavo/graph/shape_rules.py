@@ -131,7 +131,7 @@ def _add(context: ShapeContext, node: Node) -> Shape:
             out = np.broadcast_shapes(a, b)
         except ValueError as error:
             raise node.invalid(f"computed tensors {a} and {b} do not broadcast") from error
-        if len(a) != len(b):
+        if len(a) != len(b) and not context.graph.whole:
             raise node.unsupported(f"adding {a} and {b} mixes samples of the batch")
         return tuple(out)
     index = 0 if static[0] is None else 1
@@ -241,9 +241,12 @@ RULES: dict[str, Rule] = {
     "Clip": _same,
     "Concat": _concat,
     "Conv": _conv,
+    "ConvInteger": _conv,
+    "DynamicConv": _conv,
     "DequantizeLinear": _same,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_pool,
+    "Dropout": _same,
     "Identity": _same,
     "MaxPool": _pool,
     "Pad": _pad,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
@@ -12,23 +14,43 @@ from onnx import TensorProto, numpy_helper
 from octavo.errors import InvalidModelError, UnsupportedModelError
 from octavo.graph.ir import Array
 
-# data type -> (NumPy dtype, the field that holds the values when raw_data does not)
-_FIELDS: dict[int, tuple[type[np.generic], str]] = {
-    TensorProto.FLOAT: (np.float32, "float_data"),
-    TensorProto.DOUBLE: (np.float64, "double_data"),
-    TensorProto.FLOAT16: (np.float16, "int32_data"),
-    TensorProto.INT8: (np.int8, "int32_data"),
-    TensorProto.UINT8: (np.uint8, "int32_data"),
-    TensorProto.INT32: (np.int32, "int32_data"),
-    TensorProto.INT64: (np.int64, "int64_data"),
-    TensorProto.BOOL: (np.bool_, "int32_data"),
+# By ONNX's name of the data type: NumPy dtype, the field that holds the values when raw_data does
+# not, values per byte.
+_KNOWN: dict[str, tuple[type[np.generic], str, int]] = {
+    "FLOAT": (np.float32, "float_data", 1),
+    "DOUBLE": (np.float64, "double_data", 1),
+    "FLOAT16": (np.float16, "int32_data", 1),
+    "INT8": (np.int8, "int32_data", 1),
+    "UINT8": (np.uint8, "int32_data", 1),
+    "INT16": (np.int16, "int32_data", 1),
+    "UINT16": (np.uint16, "int32_data", 1),
+    "INT4": (ml_dtypes.int4, "int32_data", 2),
+    "UINT4": (ml_dtypes.uint4, "int32_data", 2),
+    "INT2": (ml_dtypes.int2, "int32_data", 4),
+    "UINT2": (ml_dtypes.uint2, "int32_data", 4),
+    "INT32": (np.int32, "int32_data", 1),
+    "INT64": (np.int64, "int64_data", 1),
+    "BOOL": (np.bool_, "int32_data", 1),
+}
+# An older onnx does not know all of them.
+_FIELDS = {number: _KNOWN[name] for name, number in TensorProto.DataType.items() if name in _KNOWN}
+# What a quantized tensor may be, and its least and largest value.
+INTEGERS: dict[np.dtype[Any], tuple[int, int]] = {
+    np.dtype(np.int8): (-128, 127),
+    np.dtype(np.uint8): (0, 255),
+    np.dtype(np.int16): (-32768, 32767),
+    np.dtype(np.uint16): (0, 65535),
+    np.dtype(ml_dtypes.int4): (-8, 7),
+    np.dtype(ml_dtypes.uint4): (0, 15),
+    np.dtype(ml_dtypes.int2): (-2, 1),
+    np.dtype(ml_dtypes.uint2): (0, 3),
 }
 
 
 def dtype_of(data_type: int, what: str) -> np.dtype[np.generic]:
     """The NumPy dtype of an ONNX data type; `what` names the tensor in the error."""
     if data_type not in _FIELDS:
-        known = ", ".join(np.dtype(dtype).name for dtype, _ in _FIELDS.values())
+        known = ", ".join(np.dtype(dtype).name for dtype, *_ in _FIELDS.values())
         raise UnsupportedModelError(
             f"{what} has data type {_data_type_name(data_type)}; octavo reads {known}"
         )
@@ -46,15 +68,18 @@ def to_array(tensor: TensorProto, folder: Path | None) -> Array:
     if any(extent < 0 for extent in tensor.dims):
         raise InvalidModelError(f"{what} has a negative extent: {list(tensor.dims)}")
     count = math.prod(tensor.dims)
+    _, field, packed = _FIELDS[tensor.data_type]
     if tensor.data_location == TensorProto.EXTERNAL:
+        if packed > 1:
+            raise UnsupportedModelError(f"{what}: {dtype} in another file is not supported")
         content = _external_bytes(tensor, folder, count * dtype.itemsize)
         little_endian: Array = np.frombuffer(content, dtype=dtype.newbyteorder("<"))
         return little_endian.astype(dtype).reshape(tuple(tensor.dims))
-    field = _FIELDS[tensor.data_type][1]
     if tensor.HasField("raw_data"):
-        stored, needed, unit = len(tensor.raw_data), count * dtype.itemsize, "bytes"
+        needed = -(-count // packed) if packed > 1 else count * dtype.itemsize
+        stored, unit = len(tensor.raw_data), "bytes"
     else:
-        stored, needed, unit = len(getattr(tensor, field)), count, "values"
+        stored, needed, unit = len(getattr(tensor, field)), -(-count // packed), "values"
     if stored != needed:  # before anything is allocated from `dims`
         raise InvalidModelError(
             f"{what} of shape {list(tensor.dims)} needs {needed} {unit} and holds {stored}"

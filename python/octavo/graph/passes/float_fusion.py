@@ -6,7 +6,7 @@ from octavo.graph.fuse_patterns import bias_vector, clamp_bounds
 from octavo.graph.ir import Graph, Node
 from octavo.graph.qdq import StaticQuant, static_quant
 
-_CLAMPED = ("Add", "Conv", "Gemm", "MatMul")
+_CLAMPED = ("Add", "Conv", "DynamicConv", "DynamicLinear", "Gemm", "MatMul")
 
 
 def absorb_bias(graph: Graph, keep: frozenset[str]) -> None:

@@ -17,6 +17,7 @@ from octavo.graph.ir import Array, Graph, Node
 MICROSOFT_OPS = frozenset(
     {
         "DequantizeLinear",
+        "DynamicQuantizeMatMul",
         "QGemm",
         "QLinearAdd",
         "QLinearAveragePool",
@@ -52,6 +53,8 @@ def expand_qoperators(graph: Graph) -> None:
     expander = _Expander(graph)
     for node in graph.nodes:
         rule = _RULES.get(node.op)
+        if rule is not None:
+            expander.widen_scales(node)
         expander.keep(node) if rule is None else rule(expander, node)
     graph.nodes = expander.nodes
 
@@ -114,6 +117,13 @@ class _Expander:
         self.nodes.append(Node("QuantizeLinear", name, [middle, *params], [node.output]))
         zero = self.graph.initializers.get(out[1])
         self._byte_types[node.output] = np.dtype(np.uint8) if zero is None else zero.dtype
+
+    def widen_scales(self, node: Node) -> None:
+        """Scales in float16 become float32: they only scale bytes."""
+        for index, name in enumerate(node.inputs):
+            value = self.graph.initializers.get(name)
+            if value is not None and value.dtype == np.float16:
+                node.inputs[index] = self._constant(node, value.astype(np.float32))
 
     def bias(self, node: Node, name: str, a_scale: str, w_scale: str, factor: float = 1.0) -> str:
         """DQ of an int32 bias at activation scale x weight scale."""

@@ -1,0 +1,78 @@
+// The steps of activations that are quantized while the network runs, and of int32 results. Their
+// tensors differ in dtype: each states itself what it takes (`ports`).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "ops/conv2d.h"
+#include "ops/dynamic.h"
+#include "ops/linear.h"
+#include "ops/program/step_math.h"
+#include "ops/program/tensor_info.h"
+
+namespace octavo {
+
+// What a step takes and gives, elements per sample.
+struct Ports {
+  std::vector<TensorInfo> inputs;
+  TensorInfo output;
+};
+
+namespace step {
+
+// x (rows, k) to scale and zero point: a pair per row, or one per sample, the same for the whole
+// batch.
+struct DynamicParams {
+  static constexpr const char* kOp = "dynamic_params";
+  size_t rows;
+  size_t k;
+  bool per_row;
+  Ports ports() const;
+};
+
+struct DynamicQuantize {  // inputs: x, its params
+  static constexpr const char* kOp = "dynamic_quantize";
+  size_t rows;
+  size_t k;
+  bool per_row;
+  Ports ports() const;
+};
+
+struct DynamicLinear {  // inputs: quantized x, its params
+  static constexpr const char* kOp = "dynamic_linear";
+  std::shared_ptr<const octavo::Linear> packed;
+  size_t rows;
+  bool per_row;
+  DynamicOutput output;
+  Ports ports() const;
+};
+
+struct DynamicConv2d {  // inputs: quantized x, its params
+  static constexpr const char* kOp = "dynamic_conv2d";
+  std::shared_ptr<const octavo::Conv2d> packed;
+  size_t height;
+  size_t width;
+  DynamicOutput output;
+  Ports ports() const;
+};
+
+struct CastS32 {  // to float
+  static constexpr const char* kOp = "cast";
+  size_t elements;
+  Ports ports() const { return {{{DType::s32, elements}}, {DType::f32, elements}}; }
+};
+
+}  // namespace step
+
+template <class Op>
+concept DynamicStep = requires(const Op& op) { op.ports(); };
+
+void run_dynamic(const MathData& data, const step::DynamicParams& op);
+void run_dynamic(const MathData& data, const step::DynamicQuantize& op);
+void run_dynamic(const MathData& data, const step::DynamicLinear& op);
+void run_dynamic(const MathData& data, const step::DynamicConv2d& op);
+void run_dynamic(const MathData& data, const step::CastS32& op);
+
+}  // namespace octavo
