@@ -12,10 +12,25 @@ from octavo.graph.ir import Array, Graph, Node, Value
 OPSET = 17
 IR_VERSION = 8  # of opset 17's time, so that older runtimes read the file
 
+_BLOCKS_OPSET = 21
+_TYPE_OPSETS = {"int16": 21, "uint16": 21, "int4": 21, "uint4": 21, "int2": 25, "uint2": 25}
+
+
+def _opset_of(dtype: np.dtype[np.generic]) -> int:
+    """The first opset whose DequantizeLinear takes a type."""
+    return _TYPE_OPSETS.get(dtype.name, OPSET)
+
 
 def save_graph(graph: Graph, producer_version: str = "") -> onnx.ModelProto:
-    """Return a ModelProto (opset 17, or the graph's own if later) that passes the full checker."""
-    opset = max(graph.opset, OPSET)
+    """Return a ModelProto that passes the full checker.
+
+    Its opset is 17, the graph's own if that is later, or the first that has the graph's types.
+    """
+    opset = max(
+        graph.opset, OPSET, *(_opset_of(value.dtype) for value in graph.initializers.values())
+    )
+    if any(node.attrs.get("block_size") for node in graph.nodes):
+        opset = max(opset, _BLOCKS_OPSET)
     # onnx writes bool and None dimensions as they are; names of unknown extents are kept.
     proto = helper.make_graph(
         [_node(node) for node in graph.nodes],
