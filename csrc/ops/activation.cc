@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "ops/checks.h"
+#include "ops/float_math.h"
 #include "ops/split.h"
 
 namespace octavo {
@@ -11,6 +12,7 @@ namespace {
 
 double hard_sigmoid(double x) { return std::fmin(std::fmax(x / 6.0 + 0.5, 0.0), 1.0); }
 
+// All but those that float_math.h has.
 double evaluate(Activation function, double x) {
   constexpr double kSqrtHalf = std::numbers::sqrt2 / 2.0;
   constexpr double kSqrtTwoOverPi = 2.0 * std::numbers::inv_sqrtpi * kSqrtHalf;
@@ -19,12 +21,11 @@ double evaluate(Activation function, double x) {
       return 1.0 / (1.0 + std::exp(-x));
     case Activation::tanh:
       return std::tanh(x);
-    case Activation::erf:
-      return std::erf(x);
     case Activation::exp:
       return std::exp(x);
+    case Activation::erf:  // in float, see activation_f32
     case Activation::gelu:
-      return 0.5 * x * (1.0 + std::erf(x * kSqrtHalf));
+      break;
     case Activation::gelu_tanh:
       return 0.5 * x * (1.0 + std::tanh(kSqrtTwoOverPi * (x + 0.044715 * x * x * x)));
     case Activation::silu:
@@ -46,8 +47,19 @@ void activation_f32(const Context& context, Activation function, const float* x,
   check_pointer("y", y, bytes, alignof(float));
   constexpr size_t kGrain = size_t{1} << 12;
   split_range(context, n, kGrain, [&](size_t begin, size_t count) {
-    for (size_t i = begin; i < begin + count; ++i) {
-      y[i] = static_cast<float>(evaluate(function, static_cast<double>(x[i])));
+    const float* from = x + begin;
+    float* to = y + begin;
+    if (function == Activation::erf) {
+      for (size_t i = 0; i < count; ++i) to[i] = erf_f32(from[i]);
+    } else if (function == Activation::gelu) {
+      constexpr float kHalfRoot = 0x1.6a09e6p-1f;
+      for (size_t i = 0; i < count; ++i) {
+        to[i] = 0.5f * from[i] * (1.0f + erf_f32(from[i] * kHalfRoot));
+      }
+    } else {
+      for (size_t i = 0; i < count; ++i) {
+        to[i] = static_cast<float>(evaluate(function, static_cast<double>(from[i])));
+      }
     }
   });
 }

@@ -80,7 +80,8 @@ void clamp_f32(const Context& context, const float* x, size_t n, float lo, float
 void scale_shift_f32(const Context& context, const float* x, size_t rows, size_t channels,
                      const float* scale, const float* shift, float* y);
 
-// Over the middle axis of (outer, n, inner): exp(x - max) / sum, the sum in order of the axis.
+// Over the middle axis of (outer, n, inner): exp(x - max) / sum, the sum in order of the axis, or
+// in eight interleaved parts where inner is 1.
 void softmax_f32(const Context& context, const float* x, size_t outer, size_t n, size_t inner,
                  float* y);
 

@@ -3,6 +3,7 @@
 
 #include "ops/checks.h"
 #include "ops/elementwise.h"
+#include "ops/float_math.h"
 #include "ops/split.h"
 
 namespace octavo {
@@ -21,6 +22,27 @@ inline float clamp_keeping_nan(float v, float lo, float hi) {
   return v > hi ? hi : v;
 }
 
+// One contiguous row; its maximum and its sum in kLanes interleaved parts, which vectorizes.
+void softmax_row(const float* x, size_t n, float* y) {
+  constexpr size_t kLanes = 8;
+  float tops[kLanes], sums[kLanes] = {};
+  std::fill_n(tops, kLanes, x[0]);
+  const size_t whole = n / kLanes * kLanes;
+  for (size_t j = 0; j < whole; j += kLanes) {
+    for (size_t k = 0; k < kLanes; ++k) tops[k] = tops[k] < x[j + k] ? x[j + k] : tops[k];
+  }
+  float top = *std::max_element(tops, tops + kLanes);
+  for (size_t j = whole; j < n; ++j) top = top < x[j] ? x[j] : top;
+  for (size_t j = 0; j < n; ++j) y[j] = exp_nonpositive(x[j] - top);
+  for (size_t j = 0; j < whole; j += kLanes) {
+    for (size_t k = 0; k < kLanes; ++k) sums[k] += y[j + k];
+  }
+  for (size_t j = whole; j < n; ++j) sums[j - whole] += y[j];
+  float sum = 0.0f;
+  for (const float part : sums) sum += part;
+  for (size_t j = 0; j < n; ++j) y[j] /= sum;
+}
+
 // One (n, inner) slice: the loops run along `inner`, which is contiguous.
 void softmax_slice(const float* x, size_t n, size_t inner, float* y) {
   for (size_t i = 0; i < inner; ++i) {
@@ -28,7 +50,7 @@ void softmax_slice(const float* x, size_t n, size_t inner, float* y) {
     for (size_t j = 1; j < n; ++j) top = std::max(top, x[j * inner + i]);
     float sum = 0.0f;
     for (size_t j = 0; j < n; ++j) {
-      const float e = std::exp(x[j * inner + i] - top);
+      const float e = exp_nonpositive(x[j * inner + i] - top);
       y[j * inner + i] = e;
       sum += e;
     }
@@ -80,8 +102,10 @@ void softmax_f32(const Context& context, const float* x, size_t outer, size_t n,
   check_floats("x", x, size / sizeof(float));
   check_floats("y", y, size / sizeof(float));
   if (size == 0) return;
-  split_rows(context, outer, n * inner, kGrain / 16,
-             [&](size_t o) { softmax_slice(x + o * n * inner, n, inner, y + o * n * inner); });
+  split_rows(context, outer, n * inner, kGrain / 16, [&](size_t o) {
+    const size_t at = o * n * inner;
+    inner == 1 ? softmax_row(x + at, n, y + at) : softmax_slice(x + at, n, inner, y + at);
+  });
 }
 
 }  // namespace octavo

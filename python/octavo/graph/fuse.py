@@ -23,6 +23,7 @@ from octavo.graph.fuse_patterns import match
 from octavo.graph.ir import ByteParams, Graph, Node
 from octavo.graph.matcher import Matcher
 from octavo.graph.passes.float_fusion import absorb_bias, absorb_clamps
+from octavo.graph.passes.gelu import fuse_gelu
 from octavo.graph.passes.move_qdq import move_qdq
 from octavo.graph.qdq import byte_params, static_quant
 from octavo.graph.regions import match_region
@@ -43,6 +44,7 @@ def fuse(graph: Graph, shapes: dict[str, Shape], keep: frozenset[str] = frozense
     ]
     graph.remove_unused(keep)
     dequantize_constants(graph)
+    fuse_gelu(graph, keep)
     absorb_clamps(graph, keep)
     graph.remove_unused(keep)
 
