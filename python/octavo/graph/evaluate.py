@@ -119,6 +119,13 @@ def _div(a: Array, b: Array) -> Array:
     return np.asarray(a / b)
 
 
+def _clip(_: Node, inputs: list[Array | None]) -> Array:
+    data, bounds = _required(inputs, 0), [*inputs[1:], None, None][:2]
+    for bound, function in zip(bounds, (np.maximum, np.minimum), strict=True):
+        data = data if bound is None else function(data, bound)
+    return np.asarray(data)
+
+
 def _binary(function: Callable[[Array, Array], Array]) -> Evaluator:
     def run(node: Node, inputs: list[Array | None]) -> Array:
         a, b = _required(inputs, 0), _required(inputs, 1)
@@ -158,6 +165,7 @@ def along(parameter: Array, shape: tuple[int, ...], node: Node) -> Array:
 EVALUATORS: dict[str, Evaluator] = {
     "Add": _binary(lambda a, b: a + b),
     "Cast": _cast,
+    "Clip": _clip,
     "Concat": _concat,
     "Constant": _constant,
     "Div": _binary(_div),

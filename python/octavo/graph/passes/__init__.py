@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from octavo.graph.ir import Graph
 from octavo.graph.passes.batch_norm import fold_batch_norm
+from octavo.graph.passes.byte_clip import clip_before_quantizing
 from octavo.graph.passes.constants import dequantize_parameters, fold_constants
 from octavo.graph.passes.dynamic import fuse_dynamic
 from octavo.graph.passes.identity import remove_identities
@@ -13,6 +14,7 @@ from octavo.graph.passes.whole import add_batch_axis
 
 __all__ = [
     "add_batch_axis",
+    "clip_before_quantizing",
     "dequantize_parameters",
     "expand_qoperators",
     "fold_batch_norm",
@@ -27,6 +29,7 @@ __all__ = [
 def simplify(graph: Graph, keep: tuple[str, ...] = ()) -> None:
     """Fold constants and BatchNorm, fuse LayerNorm, remove what does nothing; `keep` survives."""
     fold_constants(graph)
+    clip_before_quantizing(graph)
     expand_qoperators(graph)
     dequantize_parameters(graph)
     remove_identities(graph, keep)

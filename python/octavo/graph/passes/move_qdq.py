@@ -13,6 +13,8 @@ from octavo.graph.shape_rules import Shape
 
 _MOVING = ("Concat", "Flatten", "MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 
+_LAYERS = ("Add", "AveragePool", "Conv", "Gemm", "GlobalAveragePool", "MatMul", "MaxPool")
+
 
 def move_qdq(graph: Graph, shapes: dict[str, Shape], keep: frozenset[str]) -> None:
     """Insert the missing Q and DQ nodes, in place."""
@@ -71,7 +73,7 @@ def _dequantize_later(graph: Graph, shapes: dict[str, Shape]) -> None:
     producers, readers = graph.producers(), graph.consumers()
     insert = _Inserter(graph, shapes)
     for node in graph.nodes:
-        if node.op not in _MOVING:
+        if node.op not in _MOVING and not _clamps_bytes(node, readers):
             continue
         sources = [producers.get(node.input(index)) for index in _data_inputs(node)]
         quantized = [
@@ -89,6 +91,12 @@ def _dequantize_later(graph: Graph, shapes: dict[str, Shape]) -> None:
             continue
         producers[name] = insert.after(node, quantized[0])
     insert.apply()
+
+
+def _clamps_bytes(node: Node, readers: dict[str, list[Node]]) -> bool:
+    """A Relu that QAT left between a DQ and a layer: relu(DQ(q)) = DQ(max(q, zero_point))."""
+    users = readers.get(node.output, ())
+    return node.op == "Relu" and any(user.op in _LAYERS for user in users)
 
 
 class _Inserter:
