@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -98,3 +99,23 @@ def test_clip_of_bytes_that_cannot_move(rng: np.random.Generator) -> None:
     y = b.dequantize(b.node("Clip", q, q), 0.1, 3)
     with pytest.raises(UnsupportedModelError, match="Clip"):
         octavo.Session(b.model(y))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "zero"),
+    [("int16", 1e-4, 0), ("uint16", 1e-4, 32000), ("int4", 0.3, -1), ("uint4", 0.25, 7)],
+)
+def test_activations_of_other_widths_are_simulated(
+    rng: np.random.Generator, dtype: str, scale: float, zero: int
+) -> None:
+    b = Builder(["N", 16], opset=21)
+    point = np.asarray(zero).astype(getattr(ml_dtypes, dtype, dtype))
+    params = [b.constant(np.float32(scale)), b.constant(point)]
+    w = b.constant(rng.standard_normal((16, 4)).astype(np.float32))
+    x = b.node("DequantizeLinear", b.node("QuantizeLinear", "input", *params), *params)
+    model = b.model(b.node("MatMul", x, w), x)
+    model.ir_version = 10
+    assert set(steps(model)) == {"FakeQuantize:float32", "MatMul:float32"}
+    ours, theirs = both(model, input=rng.normal(0, 2, (9, 16)).astype(np.float32))
+    np.testing.assert_array_equal(ours[1], theirs[1])
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-5, atol=1e-5)

@@ -237,3 +237,14 @@ def test_bad_qoperators(b: Bytes) -> None:
         octavo.Session(b.model("QLinearGlobalAveragePool", pool, channels_last=1))
     with pytest.raises(UnsupportedModelError, match="constant"):
         octavo.Session(b.model("QLinearSigmoid", [x, x, x, *b.params(0.1, 3)]))
+
+
+def test_quantized_models_are_not_quantized_again(b: Bytes, rng: np.random.Generator) -> None:
+    model = b.model("QLinearSigmoid", [b.tensor(SHAPE), *b.params(0.1, 3), *b.params(0.1, 3)])
+    with pytest.raises(UnsupportedModelError, match="already quantized"):
+        octavo.quantize_model(model, np.zeros(SHAPE, np.float32))
+    dynamic = octavo.quantize_dynamic(residual_net(rng))
+    with pytest.raises(UnsupportedModelError, match="already quantized"):
+        octavo.quantize_model(dynamic, np.zeros((1, 3, 16, 16), np.float32))
+    with pytest.raises(UnsupportedModelError, match="nothing to quantize"):
+        octavo.quantize_dynamic(model)

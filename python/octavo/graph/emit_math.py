@@ -225,6 +225,19 @@ def leaky_relu(low: Lowering, node: Node) -> None:
     low.put(node.output, out)
 
 
+def fake_quantize(low: Lowering, node: Node) -> None:
+    """Values at the steps of another width than 8 bits; 1.5 * 2^23 rounds what is added to it."""
+    scale, whole = node.attrs["scale"], 1.5 * 2.0**23
+    steps = _with_scalar(low, node, "Div", scale, low.get(node.input(0)))
+    bounded = low.new("f32", steps.shape, steps.last)
+    lo, hi = node.attrs["lo"], node.attrs["hi"]
+    low.program.clamp(steps.id, bounded.id, name=step_name(node), lo=lo, hi=hi)
+    low.record(node.op, node, bounded)
+    rounded = _with_scalar(low, node, "Add", whole, bounded)
+    rounded = _with_scalar(low, node, "Sub", whole, rounded)
+    low.put(node.output, _with_scalar(low, node, "Mul", scale, rounded))
+
+
 def reduce_mean(low: Lowering, node: Node) -> None:
     """ReduceMean over adjacent axes."""
     x = low.plain(node.input(0), node)
@@ -246,6 +259,7 @@ EMITTERS = {
     **dict.fromkeys(("Div", "Mul", "Pow", "Sub"), binary),
     **dict.fromkeys(("Erf", "Exp", "Gelu", "HardSwish", "Sigmoid", "Tanh"), activation),
     **dict.fromkeys(("HardSigmoid", "Neg", "Reciprocal", "Sqrt"), by_scalar),
+    "FakeQuantize": fake_quantize,
     "LayerNormalization": layer_norm,
     "LeakyRelu": leaky_relu,
     "QLayerNormalization": layer_norm,

@@ -130,6 +130,7 @@ MATH_RULES: dict[str, Rule] = {
     "DynamicQuantizeLinear": _dynamic_quantize,
     "Erf": _same,
     "Exp": _same,
+    "FakeQuantize": _same,
     "Gelu": _same,
     "HardSigmoid": _same,
     "HardSwish": _same,

@@ -17,6 +17,7 @@ from octavo.errors import InvalidArgumentError, UnsupportedModelError
 from octavo.graph.ir import Graph
 from octavo.graph.load import ModelLike, load_graph
 from octavo.graph.passes import simplify
+from octavo.graph.passes.qoperators import is_quantized
 from octavo.graph.save import save_graph
 from octavo.graph.shapes import resolve
 from octavo.quantization import QuantParams
@@ -142,7 +143,7 @@ def _origins(placement: Placement) -> list[str]:
 
 def _check_float(graph: Graph) -> None:
     for node in graph.nodes:
-        if node.op in ("QuantizeLinear", "DequantizeLinear"):
+        if is_quantized(node):
             raise UnsupportedModelError(f"model is already quantized: it has {node.label}")
 
 

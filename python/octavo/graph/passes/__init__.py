@@ -10,6 +10,7 @@ from octavo.graph.passes.dynamic import fuse_dynamic
 from octavo.graph.passes.identity import remove_identities
 from octavo.graph.passes.layer_norm import fuse_layer_norm
 from octavo.graph.passes.qoperators import expand_qoperators
+from octavo.graph.passes.simulate import simulate_widths
 from octavo.graph.passes.whole import add_batch_axis
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "fuse_layer_norm",
     "remove_identities",
     "simplify",
+    "simulate_widths",
 ]
 
 
@@ -33,6 +35,7 @@ def simplify(graph: Graph, keep: tuple[str, ...] = ()) -> None:
     expand_qoperators(graph)
     dequantize_parameters(graph)
     remove_identities(graph, keep)
+    simulate_widths(graph, keep)
     fold_batch_norm(graph, keep)
     fuse_layer_norm(graph, keep)
     fuse_dynamic(graph, keep)

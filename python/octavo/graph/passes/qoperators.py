@@ -48,6 +48,14 @@ _ON_BYTES = frozenset(
 )
 
 
+_QUANTIZED = MICROSOFT_OPS | {"ConvInteger", "DynamicQuantizeLinear", "MatMulInteger"}
+
+
+def is_quantized(node: Node) -> bool:
+    """Whether a node of a model as it was read works on quantized tensors."""
+    return node.op in _QUANTIZED or node.op.startswith("QLinear")
+
+
 def expand_qoperators(graph: Graph) -> None:
     """Rewrite every QLinear* and QGemm node, and pools and pads of bytes, in place."""
     expander = _Expander(graph)
