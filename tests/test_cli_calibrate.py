@@ -32,9 +32,8 @@ def test_quantize_from_a_calib_file_needs_no_data(work: Workspace, tmp_path: Pat
         options = ("--method", method, "--json")
         result = succeed("quantize", work.float_onnx, "--calib", calib, "-o", from_file, *options)
         assert result.json["samples"] == len(work.images)
-        succeed(
-            "quantize", work.float_onnx, "--calib", work.data_npz, "-o", from_data, *TF, *options
-        )
+        options = (*options, *TF, "--no-bias-correction")  # that needs the data
+        succeed("quantize", work.float_onnx, "--calib", work.data_npz, "-o", from_data, *options)
         assert from_file.read_bytes() == from_data.read_bytes()
 
 

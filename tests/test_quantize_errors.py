@@ -50,7 +50,7 @@ def test_bad_calibration_data(
 
 
 def test_bad_arguments(model: onnx.ModelProto, images: Array) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"method must be one of \['ent.*got 'min'"):
+    with pytest.raises(InvalidArgumentError, match=r"method must be one of \['auto'.*got 'min'"):
         octavo.quantize_model(model, images, method="min")
     with pytest.raises(InvalidDtypeError, match="activation_dtype"):
         octavo.quantize_model(model, images, activation_dtype="int16")

@@ -12,6 +12,7 @@ __all__ = [
     "InvalidDtypeError",
     "InvalidModelError",
     "OctavoError",
+    "QuantizationWarning",
     "UnsupportedModelError",
 ]
 
@@ -42,3 +43,10 @@ class UnsupportedModelError(OctavoError, NotImplementedError):
 
 class CalibrationError(OctavoError, ValueError):
     """Calibration data are missing, or hold what no range can be drawn from (NaN, infinities)."""
+
+
+class QuantizationWarning(UserWarning):
+    """A model was quantized, but something about it or its data deserves a look.
+
+    The message begins with a code, OCT001 and so on, that stays the same.
+    """

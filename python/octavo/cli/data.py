@@ -33,6 +33,13 @@ class Dataset:
     read: Callable[[NDArray[np.int64]], Feeds]
     labels: NDArray[np.int64] | None
 
+    def spread(self, samples: int | None) -> NDArray[np.int64]:
+        """Return so many indices, or all, spread evenly."""
+        index = np.arange(self.count, dtype=np.int64)
+        if samples is None or samples >= self.count:
+            return index
+        return np.asarray(index[:samples] * self.count // samples)
+
     def batches(self, samples: int | None, size: int, *, full: bool = False) -> Iterator[Batch]:
         """Yield (indices, feeds), `size` samples at a time.
 
@@ -40,9 +47,7 @@ class Dataset:
         gives every class. With `full`, for networks of a fixed batch, the last feeds repeat their
         last sample until there are `size`; the indices do not.
         """
-        index = np.arange(self.count, dtype=np.int64)
-        if samples is not None and samples < self.count:
-            index = (index[:samples] * self.count) // samples
+        index = self.spread(samples)
         for start in range(0, len(index), size):
             chosen = index[start : start + size]
             padding = size - len(chosen) if full else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -34,6 +34,7 @@ ThreadsOption = Annotated[
 ]
 
 Update = Callable[[int, int], None]  # takes (done, total)
+StageUpdate = Callable[[str, int, "int | None"], None]
 
 PIPE_WIDTH = 240
 
@@ -86,6 +87,28 @@ def progress(title: str, *, quiet: bool = False) -> Iterator[Update]:
     with bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def stages(*, quiet: bool = False) -> Iterator[StageUpdate]:
+    """Like `progress`, for work in several stages; yield a function of (stage, done, total)."""
+    with ExitStack() as stack:
+        current = ""
+        update: Update = _nothing
+
+        def report(stage: str, done: int, total: int | None) -> None:
+            nonlocal current, update
+            if stage != current:
+                stack.close()
+                current = stage
+                update = stack.enter_context(progress(stage, quiet=quiet))
+            update(done, total if total is not None else 0)
+
+        yield report
+
+
+def _nothing(done: int, total: int) -> None:
+    """Before the first stage."""
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from octavo.calibrate.data import CalibrationData
 from octavo.calibrate.observer import MaxObserver, Observer
 from octavo.graph.fingerprint import fingerprint
 from octavo.graph.load import ModelLike
-from octavo.quantize.ptq import observed_tensors, prepare
+from octavo.quantize.prepare import observed_tensors, prepare
 
 
 def calibrate_model(

@@ -40,10 +40,17 @@ class Placement:
     fractions: set[str] = field(default_factory=set)  # in 0..1, of which a step is 1/256
 
 
-def place(graph: Graph, exclude: frozenset[str]) -> Placement:
-    """Decide; nodes named in `exclude` stay float."""
+PLACEMENTS = ("octavo", "onnxruntime")
+
+
+def place(graph: Graph, exclude: frozenset[str], style: str = "octavo") -> Placement:
+    """Decide; nodes named in `exclude` stay float.
+
+    With style "onnxruntime" an addition is a step of its own: its inputs are rounded to bytes as
+    well, which costs accuracy, but ONNX Runtime has no integer kernel for Conv-Add.
+    """
     placement = Placement()
-    walker = _Walker(graph, exclude)
+    walker = _Walker(graph, exclude, fuse_adds=style == "octavo")
     placement.weighted = [node for node in graph.nodes if walker.quantizable(node)]
     for node in reversed(placement.weighted):  # of two convolutions, the later takes the Add
         end = walker.follow(node, placement)
@@ -61,8 +68,9 @@ def place(graph: Graph, exclude: frozenset[str]) -> Placement:
 
 
 class _Walker:
-    def __init__(self, graph: Graph, exclude: frozenset[str]) -> None:
+    def __init__(self, graph: Graph, exclude: frozenset[str], fuse_adds: bool) -> None:
         self._graph = graph
+        self._fuse_adds = fuse_adds
         self._exclude = exclude
         self._producers = graph.producers()
         self._readers = graph.consumers()
@@ -137,7 +145,7 @@ class _Walker:
 
     def _takes(self, add: Node, name: str) -> bool:
         """Whether an Add becomes part of the step that computes `name`."""
-        if add.op != "Add" or id(add) in self._claimed:
+        if not self._fuse_adds or add.op != "Add" or id(add) in self._claimed:
             return False
         others = [other for other in add.inputs if other != name]
         return len(others) == 1 and others[0] not in self._graph.initializers

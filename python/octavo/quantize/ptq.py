@@ -1,4 +1,4 @@
-"""Post-training quantization of an ONNX model."""
+"""`quantize_model`: post-training quantization of an ONNX model."""
 
 from __future__ import annotations
 
@@ -7,32 +7,26 @@ from collections.abc import Sequence
 import onnx
 from numpy.typing import DTypeLike
 
-from octavo import _core
-from octavo._checks import byte_dtype
-from octavo.calibrate.calibration import Calibration
-from octavo.calibrate.collect import Progress, collect
-from octavo.calibrate.data import CalibrationData
-from octavo.calibrate.observer import observer_type
-from octavo.errors import InvalidArgumentError, UnsupportedModelError
-from octavo.graph.ir import Graph
-from octavo.graph.load import ModelLike, load_graph
-from octavo.graph.passes import simplify
-from octavo.graph.passes.qoperators import is_quantized
-from octavo.graph.save import save_graph
-from octavo.graph.shapes import resolve
-from octavo.quantization import QuantParams
-from octavo.quantize.placement import WEIGHTED, Placement, place
-from octavo.quantize.writer import write_qdq
+from octavo.calibrate.collect import Progress
+from octavo.graph.load import ModelLike
+from octavo.quantize.options import QuantizeOptions
+from octavo.quantize.pipeline import CALIBRATING, StageProgress, quantize_with_report
+from octavo.quantize.sample import Data
 
 
 def quantize_model(
     model: ModelLike,
-    calibration_data: CalibrationData | Calibration,
+    calibration_data: Data,
     *,
     method: str = "max",
     activation_dtype: DTypeLike = "uint8",
     per_channel: bool = True,
     exclude: Sequence[str] = (),
+    equalize: bool = False,
+    bias_correction: bool | None = None,
+    weight_method: str = "max",
+    rounding: str = "nearest",
+    placement: str = "octavo",
     progress: Progress | None = None,
 ) -> onnx.ModelProto:
     """Quantize a float ONNX model to int8, calibrated on sample data.
@@ -56,15 +50,31 @@ def quantize_model(
         arrays, holds samples along axis 0; any other iterable gives arrays (a model with one
         input) or mappings, each a sample or a batch. What `calibrate_model` counted over data
         takes their place.
-    method : {"max", "percentile", "entropy", "mse", "moving_average"}, default "max"
-        How ranges follow from what was seen, see `octavo.calibrate`.
+    method : {"max", "percentile", "entropy", "mse", "moving_average", "auto"}, default "max"
+        How ranges follow from what was seen, see `octavo.calibrate`; "auto" chooses for every
+        tensor, by the error in the results of the layers that read it.
     activation_dtype : {"uint8", "int8"}, default "uint8"
     per_channel : bool, default True
         One weight scale per output channel; False: one per tensor.
     exclude : sequence of str, optional
         Names of nodes to leave in float32.
+    equalize : bool, default False
+        Rescale channels between layers so that both have equal weight ranges (cross-layer
+        equalization). The float network stays the same; ranges of activations change.
+    bias_correction : bool, optional
+        Correct biases for what quantization shifts on average, layer by layer, on at most 512 of
+        the samples. Default: where there are samples, that is, not with a Calibration.
+    weight_method : {"max", "mse"}, default "max"
+        Range of weights: the largest magnitude, or what has the least squared error.
+    rounding : {"nearest", "compensated"}, default "nearest"
+        Of weights; "compensated": so that errors cancel in each layer's sums, as far as its inputs
+        go together in at most 128 of the samples.
+    placement : {"octavo", "onnxruntime"}, default "octavo"
+        "octavo": an addition behind a convolution is rounded once, after it. "onnxruntime": the
+        convolution's result is rounded as well, which ONNX Runtime needs to run it in int8.
     progress : callable, optional
-        Called as ``progress(done, total)``; total is None where it is not known.
+        Called as ``progress(done, total)`` while ranges are calibrated; total is None where it is
+        not known.
 
     Returns
     -------
@@ -74,11 +84,21 @@ def quantize_model(
     Raises
     ------
     InvalidArgumentError, InvalidDtypeError
-        An argument is out of range; an excluded node does not exist.
+        An argument is out of range; an excluded node does not exist; bias correction or method
+        "auto" is asked for, and there are no samples.
     InvalidModelError, UnsupportedModelError
         The model cannot be read or run, or has nothing to quantize.
     CalibrationError
         No calibration data, data that do not fit the inputs, NaN or infinity.
+
+    Warns
+    -----
+    QuantizationWarning
+        With a code, OCT001 and so on; docs/quantization.md lists them.
+
+    See Also
+    --------
+    octavo.quantize.quantize_with_report : the same, and what was done.
 
     Notes
     -----
@@ -99,78 +119,24 @@ def quantize_model(
     >>> [node.op_type for node in quantized.graph.node]
     ['QuantizeLinear', 'DequantizeLinear', 'DequantizeLinear', 'MatMul', ...]
     """
-    dtype = byte_dtype("activation_dtype", activation_dtype)
-    observer_type(method)
-    graph = prepare(model)
-    placement = _placement(graph, exclude)
-    observers = collect(graph, _origins(placement), calibration_data, method, progress)
-    params = {
-        name: observer.compute(dtype, symmetric=name in placement.centered)
-        for name, observer in observers.items()
-    }
-    for name in placement.fractions:  # exp(x) / sum of exp(x)
-        params[name] = QuantParams(1 / 256, 0 if dtype == "uint8" else -128, dtype)
-    write_qdq(graph, placement, params, per_channel)
-    return save_graph(graph, _core.build_info()["version"])
+    options = QuantizeOptions(
+        method=method,
+        activation_dtype=activation_dtype,
+        per_channel=per_channel,
+        exclude=exclude,
+        equalize=equalize,
+        bias_correction=bias_correction,
+        weight_method=weight_method,
+        rounding=rounding,
+        placement=placement,
+    )
+    stages = None if progress is None else _only_calibration(progress)
+    return quantize_with_report(model, calibration_data, options, progress=stages, errors=False)[0]
 
 
-def prepare(model: ModelLike) -> Graph:
-    """Read a float model and fold what does not depend on data: the graph that is calibrated."""
-    graph = load_graph(model)
-    _check_float(graph)
-    simplify(graph)
-    _fold_shape_arithmetic(graph)
-    return graph
+def _only_calibration(progress: Progress) -> StageProgress:
+    def report(stage: str, done: int, total: int | None) -> None:
+        if stage == CALIBRATING:
+            progress(done, total)
 
-
-def observed_tensors(graph: Graph, exclude: Sequence[str]) -> list[str]:
-    """The tensors whose ranges quantization needs, the nodes named in `exclude` staying float."""
-    return _origins(_placement(graph, exclude))
-
-
-def _placement(graph: Graph, exclude: Sequence[str]) -> Placement:
-    placement = place(graph, _excluded(graph, exclude))
-    if not placement.weighted:
-        raise UnsupportedModelError(
-            f"the model has nothing to quantize: no {', '.join(WEIGHTED)} with constant weights"
-        )
-    return placement
-
-
-def _origins(placement: Placement) -> list[str]:
-    return sorted(set(placement.ranges.values()) - placement.fractions)
-
-
-def _check_float(graph: Graph) -> None:
-    for node in graph.nodes:
-        if is_quantized(node):
-            raise UnsupportedModelError(f"model is already quantized: it has {node.label}")
-
-
-def _excluded(graph: Graph, exclude: Sequence[str]) -> frozenset[str]:
-    names = [exclude] if isinstance(exclude, str) else list(exclude)
-    known = {node.name for node in graph.nodes if node.name}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise InvalidArgumentError(
-            f"exclude: the model, its BatchNormalization folded, has no nodes named {unknown}"
-        )
-    return frozenset(names)
-
-
-def _fold_shape_arithmetic(graph: Graph) -> None:
-    """Where the model fixes all extents but the batch, shape computations become constants."""
-    shapes = {}
-    for value in graph.inputs:
-        if value.shape is None or not all(isinstance(n, int) for n in value.shape[1:]):
-            return
-        shapes[value.name] = tuple(int(n or 0) for n in value.shape[1:])
-    batches = [value.shape[0] for value in graph.inputs if value.shape]
-    batch = next((n for n in batches if isinstance(n, int)), None)
-    inferred = resolve(graph, shapes, batch)
-    for node in graph.nodes:  # Softmax over one trailing axis needs no flattening
-        if node.op == "Softmax" and node.attrs.get("flattens"):
-            rank = 1 + len(inferred[node.input(0)])
-            if int(node.attrs["axis"]) % rank == rank - 1:
-                del node.attrs["flattens"]
-    graph.remove_unused()
+    return report

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,22 +14,67 @@ from octavo.quantize.placement import Placement
 from octavo.quantize.weights import bias_scale, quantize_layer
 
 
+@dataclass(frozen=True)
+class WrittenLayer:
+    """A layer with weights, before and after."""
+
+    name: str  # of the tensor it computes in the float graph
+    node: Node  # of the quantized graph
+    source: str  # the float tensor it reads
+    axis: int  # of the weights, along which output channels lie
+    float_weight: NDArray[np.float32]
+    weight: NDArray[np.int8]
+    scale: NDArray[np.float32]  # of the weights, (n,) or (1,)
+    float_bias: NDArray[np.float32]  # (n,)
+    bias: str  # the int32 constant's name, "" if it has none
+    unit: NDArray[np.float64]  # a step of the bias, (n,)
+
+    def real_weight(self) -> NDArray[np.float64]:
+        """What the integer weights stand for."""
+        shape = [1] * self.weight.ndim
+        shape[self.axis] = self.scale.size
+        return self.weight * self.scale.astype(np.float64).reshape(shape)
+
+
+@dataclass(frozen=True)
+class WeightOptions:
+    """How constants become integers."""
+
+    per_channel: bool = True
+    method: str = "max"
+    add_biases: bool = False  # to every Conv and Gemm without one, of zeros
+    covariances: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # see `moments`
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `write_qdq` made of a graph."""
+
+    layers: list[WrittenLayer]
+    tensors: dict[str, str]  # each quantized tensor of the float graph -> its bytes
+
+
 def write_qdq(
-    graph: Graph, placement: Placement, params: dict[str, QuantParams], per_channel: bool
-) -> None:
+    graph: Graph,
+    placement: Placement,
+    params: dict[str, QuantParams],
+    how: WeightOptions,
+) -> Written:
     """Turn `graph` into its quantized form, in place.
 
     `params` has the parameters of every tensor some range of the placement refers to.
     """
     writer = _Writer(graph)
     of = {name: params[origin] for name, origin in placement.ranges.items()}
+    layers = []
     for node in placement.weighted:
         add = placement.biased.get(id(node))
-        writer.quantize_constants(node, add, of[node.input(0)].scale, per_channel)
-    for name, found in of.items():
-        writer.quantize_tensor(name, found)
+        a_scale = of[node.input(0)].scale
+        layers.append(writer.quantize_constants(node, add, a_scale, how))
+    tensors = {name: writer.quantize_tensor(name, found) for name, found in of.items()}
     graph.sort()
     graph.remove_unused()
+    return Written(layers, tensors)
 
 
 class _Writer:
@@ -36,8 +84,8 @@ class _Writer:
         self._producers = graph.producers()
         self._readers = graph.consumers()
 
-    def quantize_tensor(self, name: str, params: QuantParams) -> None:
-        """Make every reader of a tensor read it through Q and DQ.
+    def quantize_tensor(self, name: str, params: QuantParams) -> str:
+        """Make every reader of a tensor read it through Q and DQ; return the Q's output.
 
         A graph output keeps its name, which the DQ's result takes over.
         """
@@ -55,10 +103,11 @@ class _Writer:
             Node("QuantizeLinear", f"{name}.quantize", [source, scale, zero], [middle]),
             Node("DequantizeLinear", f"{name}.dequantize", [middle, scale, zero], [result]),
         ]
+        return middle
 
     def quantize_constants(
-        self, node: Node, add: Node | None, a_scale: float, per_channel: bool
-    ) -> None:
+        self, node: Node, add: Node | None, a_scale: float, how: WeightOptions
+    ) -> WrittenLayer:
         """Integer weights and bias behind DequantizeLinear nodes.
 
         A MatMul's bias is the constant of the Add behind it.
@@ -66,15 +115,32 @@ class _Writer:
         axis = 0 if node.op == "Conv" or node.attrs.get("transB", 0) else 1
         alpha = np.float32(node.attrs.pop("alpha", 1.0))
         weight = self._graph.initializers[node.input(1)] * alpha
+        channels = weight.shape[axis]
         holder, index = (node, 2) if add is None else (add, self._constant_index(add))
-        bias = self._bias(node, holder, index, weight.shape[axis])
-        layer = quantize_layer(weight, axis, bias, a_scale, per_channel)
-        weight_name = node.input(1)
-        node.inputs[1] = self._dequantized(weight_name, layer.weight, layer.scale, axis)
+        bias = self._bias(node, holder, index, channels)
+        if bias is None and how.add_biases and node.op != "MatMul":
+            bias = np.zeros(channels, np.float32)
+            node.inputs = [*node.inputs[:2], self._constant(f"{node.output}.bias", bias)]
+        covariance = how.covariances.get(node.output)
+        layer = quantize_layer(weight, axis, bias, a_scale, how.per_channel, how.method, covariance)
+        source, bias_name = node.input(0), ""
+        node.inputs[1] = self._dequantized(node.input(1), layer.weight, layer.scale, axis)
+        scale = bias_scale(a_scale, layer.scale)
         if layer.bias is not None:
-            scale = bias_scale(a_scale, layer.scale)
-            stem = holder.input(index)
-            holder.inputs[index] = self._dequantized(stem, layer.bias, scale, 0)
+            holder.inputs[index] = self._dequantized(holder.input(index), layer.bias, scale, 0)
+            bias_name = self._graph.nodes[-1].input(0)
+        return WrittenLayer(
+            node.output,
+            node,
+            source,
+            axis,
+            weight,
+            layer.weight,
+            layer.scale,
+            np.zeros(channels, np.float32) if bias is None else bias,
+            bias_name,
+            np.broadcast_to(scale.astype(np.float64), (channels,)),
+        )
 
     def _constant_index(self, add: Node) -> int:
         return 0 if add.input(0) in self._graph.initializers else 1
