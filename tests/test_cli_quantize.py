@@ -12,7 +12,7 @@ pytest.importorskip("typer", reason="the command line needs typer")
 
 import octavo
 import octavo.graph.load
-from cli_support import Workspace, make_workspace, octavo_command, succeed
+from cli_support import Workspace, fail, make_workspace, succeed
 from octavo.cli.data import Dataset
 from octavo.cli.quantize import FeedsSequence
 
@@ -77,10 +77,10 @@ def test_interruption_leaves_no_file(
     monkeypatch.setattr(f"octavo.quantize.pipeline.{where}", interrupted)
     out = tmp_path / "q.onnx"
     line = ("quantize", work.float_onnx, "--calib", work.data_npz, "-o", out, *TF)
-    assert octavo_command(*line).code == 1
+    assert fail(*line) == "interrupted"
     assert list(tmp_path.iterdir()) == []
     out.write_bytes(b"older")
-    assert octavo_command(*line).code == 1
+    assert fail(*line) == "interrupted"
     assert out.read_bytes() == b"older"
 
 

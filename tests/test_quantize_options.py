@@ -274,6 +274,17 @@ def test_which_samples_are_kept(model: onnx.ModelProto) -> None:
     assert kept(iter(x)) == list(range(MAX_SAMPLES))
 
 
+def test_percentile(model: onnx.ModelProto, images: Array) -> None:
+    def scale(**options: Any) -> float:
+        report = quantize_with_report(model, images, QuantizeOptions(**options))[1]
+        return {t.name: t.params.scale for t in report.tensors}["input"]
+
+    assert scale(method="percentile", percentile=99) < 0.9 * scale(method="percentile")
+    assert scale(method="percentile", percentile=100) == scale(method="max")
+    with pytest.raises(InvalidArgumentError, match="percentile: expected None, for method 'max'"):
+        octavo.quantize_model(model, images, percentile=99.9)
+
+
 def test_bad_options(model: onnx.ModelProto, images: Array) -> None:
     for name, value in (
         ("weight_method", "min"),

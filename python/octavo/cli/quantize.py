@@ -103,6 +103,14 @@ def command(
         Method,
         typer.Option("--method", help="How activation ranges are chosen. Example: --method max"),
     ] = Method.MAX,
+    percentile: Annotated[
+        float | None,
+        typer.Option(
+            "--percentile",
+            help="For --method percentile, in 50..100; default 99.99. Example: --percentile 99.9",
+            show_default=False,
+        ),
+    ] = None,
     samples: Annotated[
         int,
         typer.Option(
@@ -211,6 +219,7 @@ def command(
         data = FeedsSequence(dataset, inputs, samples, batch_size)
     options = QuantizeOptions(
         method=method.value,
+        percentile=percentile,
         activation_dtype=activations.value,
         per_channel=not per_tensor,
         exclude=exclude or (),

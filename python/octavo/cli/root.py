@@ -16,6 +16,8 @@ from octavo.cli import bench, calibrate, demo, eval, info, inspect, quantize, ru
 # Which extra brings the packages that commands need.
 EXTRAS = {"onnx": '"octavo[cli]"', "sklearn": '"octavo[demo]"', "PIL": "pillow"}
 
+INTERRUPTED = 130
+
 
 def explain(error: BaseException) -> str:
     """Return one line that says what was wrong."""
@@ -62,6 +64,8 @@ class OneLineErrors(TyperGroup):
             if usage is None and debug:
                 raise
             fail(usage_line(error) if usage is not None else explain(error))
+        if status == INTERRUPTED:  # newer versions of typer do not raise KeyboardInterrupt again
+            fail("interrupted")
         sys.exit(1 if isinstance(status, int) and status != 0 else 0)
 
 

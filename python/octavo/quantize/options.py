@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from octavo._checks import ByteDtype, byte_dtype
 from octavo.calibrate.calibration import Calibration
-from octavo.calibrate.observer import OBSERVERS
+from octavo.calibrate.observer import OBSERVERS, create_observer
 from octavo.errors import InvalidArgumentError
 from octavo.quantize.placement import PLACEMENTS
 from octavo.quantize.sample import Data
@@ -32,6 +32,7 @@ class QuantizeOptions:
     """
 
     method: str = "max"
+    percentile: float | None = None
     activation_dtype: DTypeLike = "uint8"
     per_channel: bool = True
     exclude: Sequence[str] = ()
@@ -53,6 +54,12 @@ class QuantizeOptions:
             if value not in values:
                 raise InvalidArgumentError(f"{name} must be one of {sorted(values)}, got {value!r}")
         byte_dtype("activation_dtype", self.activation_dtype)
+        create_observer(self.observed, percentile=self.percentile)
+
+    @property
+    def observed(self) -> str:
+        """The calibration method that runs; "auto" looks at its results in several ways."""
+        return "max" if self.method == "auto" else self.method
 
     @property
     def dtype(self) -> ByteDtype:

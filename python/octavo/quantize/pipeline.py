@@ -94,9 +94,13 @@ def quantize_with_report(
 def _observe(
     graph: Graph, placed: Placement, data: Data, options: QuantizeOptions, tell: StageProgress
 ) -> dict[str, Observer]:
-    method = "max" if options.method == "auto" else options.method
     return collect(
-        graph, origins(placed), data, method, lambda done, total: tell(CALIBRATING, done, total)
+        graph,
+        origins(placed),
+        data,
+        options.observed,
+        lambda done, total: tell(CALIBRATING, done, total),
+        percentile=options.percentile,
     )
 
 

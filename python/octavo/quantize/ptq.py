@@ -19,6 +19,7 @@ def quantize_model(
     calibration_data: Data,
     *,
     method: str = "max",
+    percentile: float | None = None,
     activation_dtype: DTypeLike = "uint8",
     per_channel: bool = True,
     exclude: Sequence[str] = (),
@@ -53,6 +54,8 @@ def quantize_model(
     method : {"max", "percentile", "entropy", "mse", "moving_average", "auto"}, default "max"
         How ranges follow from what was seen, see `octavo.calibrate`; "auto" chooses for every
         tensor, by the error in the results of the layers that read it.
+    percentile : float, optional
+        For method "percentile" alone, in 50..100; default 99.99.
     activation_dtype : {"uint8", "int8"}, default "uint8"
     per_channel : bool, default True
         One weight scale per output channel; False: one per tensor.
@@ -121,6 +124,7 @@ def quantize_model(
     """
     options = QuantizeOptions(
         method=method,
+        percentile=percentile,
         activation_dtype=activation_dtype,
         per_channel=per_channel,
         exclude=exclude,
