@@ -18,10 +18,15 @@ struct Feature {
 };
 
 constexpr std::array kFeatures = {
-    Feature{"avx2", kCpuAvx2},         Feature{"fma", kCpuFma},
-    Feature{"avx_vnni", kCpuAvxVnni},  Feature{"avx512f", kCpuAvx512F},
-    Feature{"avx512bw", kCpuAvx512Bw}, Feature{"avx512vl", kCpuAvx512Vl},
-    Feature{"avx512dq", kCpuAvx512Dq}, Feature{"avx512_vnni", kCpuAvx512Vnni},
+    Feature{"avx2", kCpuAvx2},
+    Feature{"fma", kCpuFma},
+    Feature{"avx_vnni", kCpuAvxVnni},
+    Feature{"avx512f", kCpuAvx512F},
+    Feature{"avx512bw", kCpuAvx512Bw},
+    Feature{"avx512vl", kCpuAvx512Vl},
+    Feature{"avx512dq", kCpuAvx512Dq},
+    Feature{"avx512_vnni", kCpuAvx512Vnni},
+    Feature{"avx512vbmi", kCpuAvx512Vbmi},
 };
 
 #if defined(__x86_64__)
@@ -64,6 +69,7 @@ CpuBits query() {
   if (has(leaf7.ebx, 17)) bits |= kCpuAvx512Dq;
   if (has(leaf7.ebx, 30)) bits |= kCpuAvx512Bw;
   if (has(leaf7.ebx, 31)) bits |= kCpuAvx512Vl;
+  if (has(leaf7.ecx, 1)) bits |= kCpuAvx512Vbmi;
   if (has(leaf7.ecx, 11)) bits |= kCpuAvx512Vnni;
   return bits;
 }

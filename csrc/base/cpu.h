@@ -20,6 +20,7 @@ inline constexpr CpuBits kCpuAvx512Bw = 1u << 4;
 inline constexpr CpuBits kCpuAvx512Vl = 1u << 5;
 inline constexpr CpuBits kCpuAvx512Dq = 1u << 6;
 inline constexpr CpuBits kCpuAvx512Vnni = 1u << 7;
+inline constexpr CpuBits kCpuAvx512Vbmi = 1u << 8;
 
 // Asks the CPU and the operating system (an ISA whose registers the system does not save is
 // unusable). Computed once.

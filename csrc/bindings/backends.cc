@@ -61,7 +61,8 @@ std::vector<std::string> kernel_names(const KernelTable& table) {
       table.requantize_s32, table.requantize_u8, table.add_u8, table.quantize_u8,
       table.dequantize_u8, table.max_u8, table.avg_u8, table.mul_u8, table.lookup_u8,
       table.softmax_u8, table.moments_u8, table.normalize_u8, table.transpose_u8,
-      table.transpose_u32, table.stream_copy, table.gemm_f32, table.depthwise_f32);
+      table.transpose_u32, table.transpose_stream_u8, table.stream_copy, table.stream_fence,
+      table.gemm_f32, table.depthwise_f32);
   return names;
 }
 

@@ -156,7 +156,9 @@ struct KernelTable {
 
   Kernel<TransposeU8Fn> transpose_u8;
   Kernel<TransposeU32Fn> transpose_u32;
+  Kernel<TransposeStreamU8Fn> transpose_stream_u8;
   Kernel<StreamCopyFn> stream_copy;
+  Kernel<StreamFenceFn> stream_fence;
 
   size_t gemm_f32_mr;
   size_t gemm_f32_nr;
@@ -168,5 +170,6 @@ extern const KernelTable kScalarTable;
 extern const KernelTable kAvx2Table;
 extern const KernelTable kAvxVnniTable;
 extern const KernelTable kAvx512VnniTable;
+extern const KernelTable kAvx512VbmiTable;
 
 }  // namespace octavo

@@ -16,9 +16,11 @@ using RequantizeS32Fn = void(const int32_t* acc, size_t ld_acc, size_t rows, siz
                              const float* multiplier, const Requant& requant,
                              const Residual& residual, uint8_t* c, size_t ldc);
 
-// y[i] from v = float(x[i] - x_zero_point) * multiplier, Requant.
-using RequantizeU8Fn = void(const uint8_t* x, size_t n, int32_t x_zero_point, float multiplier,
-                            const Requant& requant, uint8_t* y);
+// y[i * ldy + j] from v = float(x[i * ldx + j] - x_zero_point) * multiplier, Requant, for i < rows,
+// j < cols.
+using RequantizeU8Fn = void(const uint8_t* x, size_t ldx, size_t rows, size_t cols,
+                            int32_t x_zero_point, float multiplier, const Requant& requant,
+                            uint8_t* y, size_t ldy);
 
 // y[i] from v = fma(float(b[i] - b_zero_point), b_multiplier,
 //                   float(a[i] - a_zero_point) * a_multiplier), Requant.
@@ -67,6 +69,7 @@ struct PoolTile {
   size_t pixels;               // >= 1, windows
   size_t pixel_step;           // elements between one window's start and the next one's
   size_t channels;             // >= 1 contiguous bytes at every tap
+  size_t ahead;                // prefetch this far beyond the last two rows; 0: do not
 };
 
 // y[p * channels + ch] = max over r, t of rows[r][p * pixel_step + t * tap_step + ch].
@@ -154,8 +157,16 @@ using TransposeU8Fn = void(const uint8_t* x, size_t ldx, size_t rows, size_t col
 using TransposeU32Fn = void(const uint32_t* x, size_t ldx, size_t rows, size_t cols, uint32_t* y,
                             size_t ldy);
 
-// y[i * ldy + j] = x[i * ldx + j] for i < rows, j < bytes, leaving y out of the caches if it can.
+// Streaming leaves y out of the caches if it can; other threads see it after the fence.
+
+// The transpose of 64 rows: y[j * ldy + i] = x[i * ldx + j] for i < 64, j < cols; y and ldy are
+// multiples of 64.
+using TransposeStreamU8Fn = void(const uint8_t* x, size_t ldx, size_t cols, uint8_t* y, size_t ldy);
+
+// y[i * ldy + j] = x[i * ldx + j] for i < rows, j < bytes.
 using StreamCopyFn = void(const uint8_t* x, size_t ldx, size_t rows, size_t bytes, uint8_t* y,
                           size_t ldy);
+
+using StreamFenceFn = void();
 
 }  // namespace octavo

@@ -3,12 +3,16 @@
 namespace octavo {
 namespace {
 
+#if defined(__x86_64__)
+constexpr CpuBits kAvx512Vnni =
+    kCpuAvx2 | kCpuFma | kCpuAvx512F | kCpuAvx512Bw | kCpuAvx512Vl | kCpuAvx512Dq | kCpuAvx512Vnni;
+#endif
+
 // A layout is named after the panel geometry of its GEMM kernels: nr x kr.
 constexpr Backend kBackends[] = {
 #if defined(__x86_64__)
-    {"avx512vnni",
-     kCpuAvx2 | kCpuFma | kCpuAvx512F | kCpuAvx512Bw | kCpuAvx512Vl | kCpuAvx512Dq | kCpuAvx512Vnni,
-     &kAvx512VnniTable, "avx512vnni"},
+    {"avx512vbmi", kAvx512Vnni | kCpuAvx512Vbmi, &kAvx512VbmiTable, "avx512vnni"},
+    {"avx512vnni", kAvx512Vnni, &kAvx512VnniTable, "avx512vnni"},
     {"avxvnni", kCpuAvx2 | kCpuFma | kCpuAvxVnni, &kAvxVnniTable, "avxvnni"},
     {"avx2", kCpuAvx2 | kCpuFma, &kAvx2Table, "avx2"},
 #endif

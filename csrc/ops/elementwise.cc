@@ -4,7 +4,7 @@
 
 #include "ops/checks.h"
 #include "ops/scratch.h"
-#include "ops/split.h"
+#include "ops/stream.h"
 
 namespace octavo {
 namespace {
@@ -33,8 +33,8 @@ void quantize(const Context& context, const float* x, size_t n, float scale,
   check_scale("scale", scale);
   check_range("output", range);
   const Requant requant = to_requant(range);
-  split_range(context, n, kGrain, [&](size_t begin, size_t count) {
-    context.kernels().quantize_u8.run(x + begin, count, scale, requant, y + begin);
+  split_output(context, n, kGrain, 5 * n, y, [&](size_t begin, size_t count, uint8_t* to) {
+    context.kernels().quantize_u8.run(x + begin, count, scale, requant, to);
   });
 }
 
@@ -44,8 +44,8 @@ void dequantize(const Context& context, const uint8_t* x, size_t n, float scale,
   check_floats("y", y, n);
   check_scale("scale", scale);
   check_zero_point("zero_point", zero_point);
-  split_range(context, n, kGrain, [&](size_t begin, size_t count) {
-    context.kernels().dequantize_u8.run(x + begin, count, scale, zero_point, y + begin);
+  split_output(context, n, kGrain, 5 * n, y, [&](size_t begin, size_t count, float* to) {
+    context.kernels().dequantize_u8.run(x + begin, count, scale, zero_point, to);
   });
 }
 
@@ -57,9 +57,9 @@ void requantize_u8(const Context& context, const uint8_t* x, size_t n, int32_t x
   check_multiplier("multiplier", multiplier);
   check_range("output", range);
   const Requant requant = to_requant(range);
-  split_range(context, n, kGrain, [&](size_t begin, size_t count) {
-    context.kernels().requantize_u8.run(x + begin, count, x_zero_point, multiplier, requant,
-                                        y + begin);
+  split_output(context, n, kGrain, 2 * n, y, [&](size_t begin, size_t count, uint8_t* to) {
+    context.kernels().requantize_u8.run(x + begin, 0, 1, count, x_zero_point, multiplier, requant,
+                                        to, 0);
   });
 }
 
@@ -91,10 +91,10 @@ void add(const Context& context, const AddInput& a, const AddInput& b, size_t n,
   check_multiplier("b.multiplier", b.multiplier);
   check_range("output", range);
   const Requant requant = to_requant(range);
-  split_range(context, n, kGrain, [&](size_t begin, size_t count) {
+  split_output(context, n, kGrain, 3 * n, y, [&](size_t begin, size_t count, uint8_t* to) {
     const AddOperand left = {a.x + begin, a.multiplier, a.zero_point};
     const AddOperand right = {b.x + begin, b.multiplier, b.zero_point};
-    context.kernels().add_u8.run(left, right, count, requant, y + begin);
+    context.kernels().add_u8.run(left, right, count, requant, to);
   });
 }
 
@@ -113,14 +113,15 @@ void concat_requantized(const Context& context, std::span<const ConcatBytes> inp
   }
   check_pointer("y", y, checked_product("y", {outer, total}));
   const Requant requant = to_requant(range);
-  split_rows(context, outer, total, kGrain, [&](size_t o) {
-    uint8_t* to = y + o * total;
-    for (const ConcatBytes& input : inputs) {
-      context.kernels().requantize_u8.run(input.x + o * input.inner, input.inner, input.zero_point,
-                                          input.multiplier, requant, to);
-      to += input.inner;
-    }
-  });
+  split_output(context, outer, total, total, kGrain, 2 * outer * total, y,
+               [&](size_t first, size_t count, uint8_t* to) {
+                 for (const ConcatBytes& input : inputs) {
+                   context.kernels().requantize_u8.run(input.x + first * input.inner, input.inner,
+                                                       count, input.inner, input.zero_point,
+                                                       input.multiplier, requant, to, total);
+                   to += input.inner;
+                 }
+               });
 }
 
 void mul(const Context& context, const MulInput& a, const MulInput& b, size_t outer, size_t inner,
@@ -139,23 +140,27 @@ void mul(const Context& context, const MulInput& a, const MulInput& b, size_t ou
     channels *= outer;
     outer = 1;
   }
-  const auto run = [&](size_t at, size_t b_at, size_t rows, size_t cols) {
-    const MulTile tile = {a.x + at, b.x + b_at,   channels,     rows,
-                          cols,     a.zero_point, b.zero_point, multiplier};
-    context.kernels().mul_u8.run(tile, requant, y + at);
+  const auto run = [&](const uint8_t* from, const uint8_t* gate, size_t rows, size_t cols,
+                       uint8_t* to) {
+    const MulTile tile = {from, gate, channels, rows, cols, a.zero_point, b.zero_point, multiplier};
+    context.kernels().mul_u8.run(tile, requant, to);
   };
   if (outer == 1 && inner == 1) {
-    split_range(context, channels, kGrain,
-                [&](size_t begin, size_t count) { run(begin, begin, 1, count); });
+    split_output(context, channels, kGrain, 3 * channels, y,
+                 [&](size_t begin, size_t count, uint8_t* to) {
+                   run(a.x + begin, b.x + begin, 1, count, to);
+                 });
     return;
   }
-  constexpr size_t kRows = 64;
-  const size_t blocks = (inner + kRows - 1) / kRows;
-  split_rows(context, outer * blocks, std::min(kRows, inner) * channels, kGrain, [&](size_t i) {
-    const size_t o = i / blocks, row = i % blocks * kRows;
-    const size_t rows = std::min(kRows, inner - row);
-    run((o * inner + row) * channels, o * channels, rows, channels);
-  });
+  split_output(context, outer * inner, channels, channels, kGrain, 2 * size, y,
+               [&](size_t row, size_t count, uint8_t* to) {
+                 for (const size_t end = row + count; row < end;) {
+                   const size_t o = row / inner, rows = std::min(end, (o + 1) * inner) - row;
+                   run(a.x + row * channels, b.x + o * channels, rows, channels, to);
+                   row += rows;
+                   to += rows * channels;
+                 }
+               });
 }
 
 void quantize_transpose(const Context& context, const float* x, size_t batch, size_t channels,

@@ -23,6 +23,14 @@ size_t divisor(const PoolWindow& window, bool count_include_pad) {
   return count_include_pad ? window.padded_pixels() : window.pixels();
 }
 
+// How far below a row of windows the next one reads what it has not read, if that is worth fetching
+// now: hardware does not follow the rows of a window into what lies beyond L2.
+size_t rows_below(const PoolShape& shape) {
+  constexpr size_t kFarBytes = size_t{1} << 20;
+  const size_t row = shape.in_w * shape.channels;
+  return shape.batch * shape.in_h * row >= kFarBytes ? shape.stride_h * row : 0;
+}
+
 // What a kernel reads for one run of windows; the row pointers are this thread's until its next
 // call. Rows that follow each other in memory become one.
 PoolTile tile_of(const PoolShape& shape, const PoolWindow& window, const WindowRun& run,
@@ -43,18 +51,18 @@ PoolTile tile_of(const PoolShape& shape, const PoolWindow& window, const WindowR
           .tap_step = shape.dilation_w * c,
           .pixels = run.count,
           .pixel_step = shape.stride_w * c,
-          .channels = c};
+          .channels = c,
+          .ahead = window.y.count == shape.kernel_h ? rows_below(shape) : 0};
 }
 
 }  // namespace
 
 void max_pool2d(const Context& context, const PoolShape& shape, const uint8_t* x, uint8_t* y) {
   check_pool(shape, x, y, 1);
-  const size_t c = shape.channels;
-  for_each_run(context, shape,
-               [&](const PoolWindow& window, const WindowRun& run, size_t image, size_t pixel) {
-                 const PoolTile tile = tile_of(shape, window, run, x + image * c);
-                 context.kernels().max_u8.run(tile, y + pixel * c);
+  for_each_run(context, shape, y,
+               [&](const PoolWindow& window, const WindowRun& run, size_t image, uint8_t* to) {
+                 const uint8_t* from = x + image * shape.channels;
+                 context.kernels().max_u8.run(tile_of(shape, window, run, from), to);
                });
 }
 
@@ -67,25 +75,23 @@ void avg_pool2d(const Context& context, const PoolShape& shape, bool count_inclu
   constexpr size_t kMaxSum = size_t{1} << 23;  // 255 * 2^23 < 2^31
   check_extent("pixels of a pooling window", max_window(shape), kMaxSum);
   const Requant requant = to_requant(quant.range);
-  const size_t c = shape.channels;
-  for_each_run(context, shape,
-               [&](const PoolWindow& window, const WindowRun& run, size_t image, size_t pixel) {
-                 const PoolTile tile = tile_of(shape, window, run, x + image * c);
+  for_each_run(context, shape, y,
+               [&](const PoolWindow& window, const WindowRun& run, size_t image, uint8_t* to) {
                  const int32_t init = -static_cast<int32_t>(window.pixels()) * quant.x_zero_point;
                  const auto count = static_cast<double>(divisor(window, count_include_pad));
                  const auto multiplier =
                      static_cast<float>(static_cast<double>(quant.multiplier) / count);
-                 context.kernels().avg_u8.run(tile, init, multiplier, requant, y + pixel * c);
+                 const PoolTile tile = tile_of(shape, window, run, x + image * shape.channels);
+                 context.kernels().avg_u8.run(tile, init, multiplier, requant, to);
                });
 }
 
 void max_pool2d_f32(const Context& context, const PoolShape& shape, const float* x, float* y) {
   check_pool(shape, x, y, alignof(float));
   const size_t c = shape.channels;
-  for_each_window(context, shape, [&](const PoolWindow& window, size_t image, size_t pixel) {
+  for_each_window(context, shape, y, [&](const PoolWindow& window, size_t image, float* to) {
     const float** rows = scratch<const float*>(Scratch::row_pointers, max_window(shape));
     const size_t count = window_rows(shape, window, x + image * c, rows);
-    float* to = y + pixel * c;
     std::copy_n(rows[0], c, to);
     for (size_t r = 1; r < count; ++r) {
       for (size_t i = 0; i < c; ++i) to[i] = rows[r][i] > to[i] ? rows[r][i] : to[i];
@@ -97,10 +103,9 @@ void avg_pool2d_f32(const Context& context, const PoolShape& shape, bool count_i
                     const float* x, float* y) {
   check_pool(shape, x, y, alignof(float));
   const size_t c = shape.channels;
-  for_each_window(context, shape, [&](const PoolWindow& window, size_t image, size_t pixel) {
+  for_each_window(context, shape, y, [&](const PoolWindow& window, size_t image, float* to) {
     const float** rows = scratch<const float*>(Scratch::row_pointers, max_window(shape));
     const size_t count = window_rows(shape, window, x + image * c, rows);
-    float* to = y + pixel * c;
     std::copy_n(rows[0], c, to);
     for (size_t r = 1; r < count; ++r) {
       for (size_t i = 0; i < c; ++i) to[i] += rows[r][i];

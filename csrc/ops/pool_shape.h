@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "ops/pool.h"
-#include "ops/split.h"
+#include "ops/stream.h"
 
 namespace octavo {
 
@@ -41,18 +41,20 @@ struct WindowRun {
 // Those whose columns all exist.
 WindowRun full_windows(const PoolShape& shape);
 
-// body(window, run, first pixel of the image, output index) for every output pixel, shared out by
-// rows. Windows that meet no border come in one run, the others one by one.
-template <class Body>
-void for_each_run(const Context& context, const PoolShape& shape, const Body& body) {
+// body(window, run, first pixel of the image, where the output goes) for every pixel of the output
+// y, shared out by rows. Windows that meet no border come in one run, the others one by one.
+template <class T, class Body>
+void for_each_run(const Context& context, const PoolShape& shape, T* y, const Body& body) {
   constexpr size_t kGrain = size_t{1} << 16;
-  const size_t cost = shape.out_w * shape.kernel_h * shape.kernel_w * shape.channels;
+  const size_t c = shape.channels, rows = shape.batch * shape.out_h;
+  const size_t cost = shape.out_w * shape.kernel_h * shape.kernel_w * c;
+  const size_t moved = (shape.batch * shape.in_h * shape.in_w + rows * shape.out_w) * c * sizeof(T);
   const auto span = [&](size_t ox) {
     return window_span(ox, shape.in_w, shape.kernel_w, shape.stride_w, shape.dilation_w,
                        shape.padding.left, shape.padding.right);
   };
   const WindowRun inside = full_windows(shape);
-  split_rows(context, shape.batch * shape.out_h, cost, kGrain, [&](size_t row) {
+  const auto row_of_windows = [&](size_t row, T* to) {
     PoolWindow window;
     window.y = window_span(row % shape.out_h, shape.in_h, shape.kernel_h, shape.stride_h,
                            shape.dilation_h, shape.padding.top, shape.padding.bottom);
@@ -61,19 +63,25 @@ void for_each_run(const Context& context, const PoolShape& shape, const Body& bo
       const bool starts = ox == inside.ox && inside.count > 0;
       const WindowRun run = {ox, starts ? inside.count : 1};
       window.x = span(ox);
-      body(window, run, image, row * shape.out_w + ox);
+      body(window, run, image, to + ox * c);
       ox += run.count;
     }
-  });
+  };
+  split_output(context, rows, shape.out_w * c, cost, kGrain, moved, y,
+               [&](size_t first, size_t count, T* to) {
+                 for (size_t i = 0; i < count; ++i) {
+                   row_of_windows(first + i, to + i * shape.out_w * c);
+                 }
+               });
 }
 
-// As above, every window by itself.
-template <class Body>
-void for_each_window(const Context& context, const PoolShape& shape, const Body& body) {
-  for_each_run(context, shape,
-               [&](PoolWindow window, const WindowRun& run, size_t image, size_t pixel) {
+// As above, every window by itself: body(window, first pixel of the image, where it goes).
+template <class T, class Body>
+void for_each_window(const Context& context, const PoolShape& shape, T* y, const Body& body) {
+  for_each_run(context, shape, y,
+               [&](PoolWindow window, const WindowRun& run, size_t image, T* to) {
                  for (size_t i = 0; i < run.count; ++i, window.x.first += shape.stride_w) {
-                   body(window, image, pixel + i);
+                   body(window, image, to + i * shape.channels);
                  }
                });
 }

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "ops/checks.h"
-#include "ops/scratch.h"
 #include "ops/split.h"
 
 namespace octavo {
@@ -97,39 +96,6 @@ void pad_typed(const Context& context, const T* x, const Axes& shape, const Axes
   ptrdiff_t offset = 0;
   for (size_t i = 0; i < kMaxAxes; ++i) offset += static_cast<ptrdiff_t>(before[i]) * strides[i];
   if (size != 0) copy_box(context, shape, x, contiguous_strides(shape), y + offset, strides);
-}
-
-// Outputs from here on do not stay in any cache: they are written around it.
-constexpr size_t kStreamBytes = size_t{1} << 24;
-
-// In tiles that stay in L2 on both sides. run(x, ldx, rows, cols, y, ldy) moves one: straight into
-// the output, or by way of a buffer if the output is streamed.
-template <class T, class Run>
-void transpose_tiles(const Context& context, const T* x, size_t batch, size_t rows, size_t cols,
-                     T* y, const Run& run) {
-  const bool streams = cols >= 16 && batch * rows * cols * sizeof(T) >= kStreamBytes;
-  // When streaming, runs of 2 KiB of the output and a buffer of 256 KiB; squares else.
-  constexpr size_t kTile = 256, kRunBytes = size_t{1} << 11, kBufferBytes = size_t{1} << 18;
-  const size_t tile_rows = std::min(rows, streams ? kRunBytes / sizeof(T) : kTile);
-  const size_t tile_cols = std::min(cols, streams ? kBufferBytes / (tile_rows * sizeof(T)) : kTile);
-  const size_t across = (cols + tile_cols - 1) / tile_cols;
-  const size_t down = (rows + tile_rows - 1) / tile_rows;
-  const size_t bytes = tile_rows * tile_cols * sizeof(T);
-  split_rows(context, batch * down * across, bytes, kGrainBytes / 4, [&](size_t index) {
-    const size_t image = index / (down * across) * rows * cols;
-    const size_t i = index / across % down * tile_rows, j = index % across * tile_cols;
-    const size_t m = std::min(tile_rows, rows - i), n = std::min(tile_cols, cols - j);
-    const T* from = x + image + i * cols + j;
-    T* to = y + image + j * rows + i;
-    if (!streams) return run(from, cols, m, n, to, rows);
-    const bool whole = m == rows;                      // rows of the output follow each other
-    const size_t ld = whole ? m : m + 64 / sizeof(T);  // powers of two would share a few sets
-    T* buffer = scratch<T>(Scratch::strip, ld * n);
-    run(from, cols, m, n, buffer, ld);
-    context.kernels().stream_copy.run(reinterpret_cast<const uint8_t*>(buffer), ld * sizeof(T),
-                                      whole ? 1 : n, (whole ? n : 1) * m * sizeof(T),
-                                      reinterpret_cast<uint8_t*>(to), rows * sizeof(T));
-  });
 }
 
 }  // namespace
@@ -226,33 +192,6 @@ void slice(const Context& context, const void* x, std::span<const size_t> shape,
   } else {
     copy_box(context, out, static_cast<const uint32_t*>(x) + offset, strides,
              static_cast<uint32_t*>(y), out_strides);
-  }
-}
-
-void transpose2d(const Context& context, const void* x, size_t batch, size_t rows, size_t cols,
-                 size_t element_bytes, void* y) {
-  const size_t bytes = checked_product("x", {batch, rows, cols, element_bytes});
-  const size_t alignment = element_bytes == sizeof(uint32_t) ? sizeof(uint32_t) : 1;
-  check_pointer("x", x, bytes, alignment);
-  check_pointer("y", y, bytes, alignment);
-  if (bytes == 0) return;
-  const KernelTable& kernels = context.kernels();
-  if (element_bytes == 1) {
-    transpose_tiles(context, static_cast<const uint8_t*>(x), batch, rows, cols,
-                    static_cast<uint8_t*>(y), kernels.transpose_u8.run);
-  } else if (element_bytes == 4) {
-    transpose_tiles(context, static_cast<const uint32_t*>(x), batch, rows, cols,
-                    static_cast<uint32_t*>(y), kernels.transpose_u32.run);
-  } else {
-    const auto* from = static_cast<const unsigned char*>(x);
-    auto* to = static_cast<unsigned char*>(y);
-    split_rows(context, batch * cols, rows * element_bytes, kGrainBytes / 4, [&](size_t index) {
-      const size_t image = index / cols * rows * cols, j = index % cols;
-      for (size_t i = 0; i < rows; ++i) {
-        std::memcpy(to + (image + j * rows + i) * element_bytes,
-                    from + (image + i * cols + j) * element_bytes, element_bytes);
-      }
-    });
   }
 }
 

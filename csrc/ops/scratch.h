@@ -13,6 +13,7 @@ enum class Scratch {
   accumulators,
   multipliers,
   strip,
+  stream,
   packed_b,
   extremes,
   padding_row,

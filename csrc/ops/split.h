@@ -22,19 +22,26 @@ void split_range(const Context& context, size_t n, size_t grain, const Body& bod
   parallel_for(context, (n + part - 1) / part, threads, task);
 }
 
-// body(i) for i < n; each costs about `cost` elements.
+// body(begin, count) over 0..n, some parts per thread; one of n costs about `cost` elements.
 template <class Body>
-void split_rows(const Context& context, size_t n, size_t cost, size_t grain, const Body& body) {
+void split_parts(const Context& context, size_t n, size_t cost, size_t grain, const Body& body) {
   if (n == 0) return;
   const size_t threads = std::min(useful_threads(context, n * std::max<size_t>(cost, 1), grain), n);
   const size_t tasks = threads == 1 ? 1 : std::min(n, 4 * threads);
   auto task = [&](size_t t) {
     const size_t share = n / tasks, extra = n % tasks;
     const size_t begin = t * share + std::min(t, extra);
-    const size_t end = begin + share + (t < extra ? 1 : 0);
-    for (size_t i = begin; i < end; ++i) body(i);
+    body(begin, share + (t < extra ? 1 : 0));
   };
   parallel_for(context, tasks, threads, task);
+}
+
+// body(i) for i < n; each costs about `cost` elements.
+template <class Body>
+void split_rows(const Context& context, size_t n, size_t cost, size_t grain, const Body& body) {
+  split_parts(context, n, cost, grain, [&](size_t begin, size_t count) {
+    for (size_t i = begin; i < begin + count; ++i) body(i);
+  });
 }
 
 }  // namespace octavo

@@ -1,7 +1,7 @@
 #include "ops/table.h"
 
 #include "ops/checks.h"
-#include "ops/split.h"
+#include "ops/stream.h"
 
 namespace octavo {
 
@@ -9,8 +9,8 @@ void lookup(const Context& context, const uint8_t* x, size_t n, const Table& tab
   check_pointer("x", x, n);
   check_pointer("y", y, n);
   constexpr size_t kGrain = size_t{1} << 17;
-  split_range(context, n, kGrain, [&](size_t begin, size_t count) {
-    context.kernels().lookup_u8.run(x + begin, count, table.data(), y + begin);
+  split_output(context, n, kGrain, 2 * n, y, [&](size_t begin, size_t count, uint8_t* to) {
+    context.kernels().lookup_u8.run(x + begin, count, table.data(), to);
   });
 }
 

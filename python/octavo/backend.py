@@ -32,8 +32,8 @@ def backends() -> list[str]:
     Returns
     -------
     list of str
-        A subset of ``"avx512vnni"``, ``"avxvnni"``, ``"avx2"``, ``"scalar"``; the last is always
-        there.
+        A subset of ``"avx512vbmi"``, ``"avx512vnni"``, ``"avxvnni"``, ``"avx2"``, ``"scalar"``; the
+        last is always there.
 
     Examples
     --------

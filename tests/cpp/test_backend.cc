@@ -38,7 +38,9 @@ TEST(Registry, RowsAreCompleteAndScalarIsLast) {
     EXPECT_NE(table.normalize_u8.run, nullptr);
     EXPECT_NE(table.transpose_u8.run, nullptr);
     EXPECT_NE(table.transpose_u32.run, nullptr);
+    EXPECT_NE(table.transpose_stream_u8.run, nullptr);
     EXPECT_NE(table.stream_copy.run, nullptr);
+    EXPECT_NE(table.stream_fence.run, nullptr);
     EXPECT_NE(table.gemm_f32.run, nullptr);
     EXPECT_NE(table.depthwise_f32.run, nullptr);
     EXPECT_EQ(table.gemm_geometry.nr % table.gemm_geometry.granule, 0u);
@@ -62,11 +64,15 @@ TEST(SelectBackend, ForCpusThatAreNotHere) {
   EXPECT_STREQ(select_backend(kHaswell | kCpuAvxVnni).name, "avxvnni") << "Alder Lake";
   EXPECT_STREQ(select_backend(kCpuAvx2 | kCpuAvxVnni).name, "scalar") << "without FMA";
   EXPECT_STREQ(select_backend(kSkylakeX | kCpuAvxVnni).name, "avxvnni");
-  EXPECT_STREQ(select_backend(kCascadeLake | kCpuAvxVnni).name, "avx512vnni") << "Sapphire Rapids";
+  EXPECT_STREQ(select_backend(kCascadeLake | kCpuAvxVnni).name, "avx512vnni");
   EXPECT_STREQ(select_backend(kSkylakeX).name, "avx2") << "AVX-512 without VNNI";
   EXPECT_STREQ(select_backend(kCascadeLake).name, "avx512vnni");
   EXPECT_STREQ(select_backend(kCascadeLake & ~kCpuAvx512Vl).name, "avx2");
-  EXPECT_STREQ(select_backend(~CpuBits{0}).name, "avx512vnni");
+  EXPECT_STREQ(select_backend(kCascadeLake | kCpuAvx512Vbmi).name, "avx512vbmi") << "Ice Lake";
+  EXPECT_STREQ(select_backend(kCascadeLake | kCpuAvx512Vbmi | kCpuAvxVnni).name, "avx512vbmi")
+      << "Sapphire Rapids";
+  EXPECT_STREQ(select_backend(kSkylakeX | kCpuAvx512Vbmi).name, "avx2") << "Cannon Lake";
+  EXPECT_STREQ(select_backend(~CpuBits{0}).name, "avx512vbmi");
 }
 
 #endif

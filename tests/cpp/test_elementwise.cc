@@ -79,16 +79,23 @@ TEST_P(Elementwise, Dequantize) {
 
 TEST_P(Elementwise, RequantizeBytes) {
   Random random(3);
-  for (const size_t n : lengths()) {
+  std::vector<size_t> lengths_and_long = lengths();
+  lengths_and_long.erase(lengths_and_long.begin());
+  lengths_and_long.insert(lengths_and_long.end(), {700, 1024, 1100});
+  for (const size_t n : lengths_and_long) {
     for (const Guard guard : kGuards) {
       for (const Range& range : kRanges) {
         const int32_t zero_point = random.activation();
         const float multiplier = random.multiplier();
-        const auto x = guarded<uint8_t>(n, guard, [&] { return random.activation(); });
-        OutputGrid<uint8_t> y(1, n, n + 1, guard);
-        table().requantize_u8.run(x.data(), n, zero_point, multiplier, range.requant(), y.data());
-        y.expect([&](size_t, size_t i) {
-          return reference_quantize(static_cast<float>(x[i] - zero_point) * multiplier, range);
+        const size_t rows = 1 + random.bits() % 3, ldx = n + random.bits() % 3;
+        const auto x =
+            guarded<uint8_t>((rows - 1) * ldx + n, guard, [&] { return random.activation(); });
+        OutputGrid<uint8_t> y(rows, n, n + 1, guard);
+        table().requantize_u8.run(x.data(), ldx, rows, n, zero_point, multiplier, range.requant(),
+                                  y.data(), y.ld());
+        y.expect([&](size_t i, size_t j) {
+          const auto centered = static_cast<float>(x[i * ldx + j] - zero_point);
+          return reference_quantize(centered * multiplier, range);
         });
         if (HasFatalFailure()) FAIL() << "n " << n << ", multiplier " << multiplier;
       }

@@ -37,7 +37,8 @@ class Problem {
              .tap_step = shape.tap_step * channels,
              .pixels = shape.pixels,
              .pixel_step = shape.pixel_step * channels,
-             .channels = channels};
+             .channels = channels,
+             .ahead = random.bits() % 2 * (size_t{1} << 14)};  // whatever is there, or is not
   }
 
   const PoolTile& tile() const { return tile_; }
@@ -112,7 +113,7 @@ TEST_P(PoolKernels, AverageOfManyMaximalBytes) {
       for (const size_t channels : {1, 16, 40, 70, 300}) {
         const std::vector<uint8_t> row(taps * channels, 255);
         const std::vector<const uint8_t*> rows(row_count, row.data());
-        const PoolTile tile = {rows.data(), row_count, taps, channels, 1, channels, channels};
+        const PoolTile tile = {rows.data(), row_count, taps, channels, 1, channels, channels, 0};
         const float multiplier = 1.0f / static_cast<float>(taps * row_count);
         std::vector<uint8_t> y(channels);
         table().avg_u8.run(tile, 0, multiplier, Range{0, 0, 255}.requant(), y.data());

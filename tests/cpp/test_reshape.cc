@@ -57,7 +57,7 @@ TEST(TransposeTest, AnyElementSizeOnEveryBackend) {
                                                         {300, 4, 1},
                                                         {300, 513, 1},
                                                         {300, 513, 4}}};
-  // From 16 MiB on the output is streamed.
+  // Reading and writing 32 MiB or more, it streams.
   const std::array<std::array<size_t, 3>, 3> streamed = {
       {{96, 88000, 1}, {88001, 97, 1}, {2500, 1000, 4}}};
   for (const auto& [rows, cols, bytes] : streamed) {

@@ -159,6 +159,22 @@ TEST_P(RowKernels, Transpose) {
   }
 }
 
+TEST_P(RowKernels, TransposeStream) {
+  Random random(6);
+  for (const size_t cols : {1, 5, 15, 16, 17, 31, 32, 33, 64, 100}) {
+    for (const size_t ldy : {64, 128, 320}) {
+      const Guard guard = kGuards[random.bits() % 2];
+      const size_t ldx = cols + random.bits() % 9;
+      const auto x = guarded<uint8_t>(63 * ldx + cols, guard, [&] { return random.byte(); });
+      OutputGrid<uint8_t> y(cols, 64, ldy, guard);
+      table().transpose_stream_u8.run(x.data(), ldx, cols, y.data(), ldy);
+      table().stream_fence.run();
+      y.expect([&](size_t j, size_t i) { return x[i * ldx + j]; });
+      if (HasFatalFailure()) FAIL() << cols << " columns, ldy " << ldy;
+    }
+  }
+}
+
 TEST_P(RowKernels, StreamCopyWritesEveryRowAndNothingElse) {
   Random random(5);
   for (const size_t bytes : {1, 31, 63, 64, 65, 127, 128, 200, 1000}) {

@@ -29,7 +29,9 @@ HistogramF32Fn histogram_f32_avx2;
 
 TransposeU8Fn transpose_u8_avx2;
 TransposeU32Fn transpose_u32_avx2;
+TransposeStreamU8Fn transpose_stream_u8_avx2;
 StreamCopyFn stream_copy_avx2;
+StreamFenceFn stream_fence_avx2;
 
 GemmF32Fn gemm_f32_6x16_avx2;
 DepthwiseF32Fn depthwise_f32_avx2;

@@ -23,8 +23,14 @@ struct Quotients {
 struct ScaledBytes {
   const uint8_t* x;
   __m256i zero_point;
+  __m256 offset;
   __m256 multiplier;
 
+  OCTAVO_INLINE_MEMBER void spread(size_t i, __m256 (&v)[4]) const {
+    spread_f32(x + i, offset, v);
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) v[k] = _mm256_mul_ps(v[k], multiplier);
+  }
   OCTAVO_INLINE_MEMBER __m256 scale(__m128i x_u8x8) const {
     return _mm256_mul_ps(centered_f32(x_u8x8, zero_point), multiplier);
   }
@@ -69,16 +75,22 @@ void quantize_u8_avx2(const float* x, size_t n, float scale, const Requant& requ
 }
 
 void dequantize_u8_avx2(const uint8_t* x, size_t n, float scale, int32_t zero_point, float* y) {
-  const ScaledBytes values{x, _mm256_set1_epi32(zero_point), _mm256_set1_ps(scale)};
+  const ScaledBytes values{x, _mm256_set1_epi32(zero_point), spread_offset(zero_point),
+                           _mm256_set1_ps(scale)};
   size_t i = 0;
   for (; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, values.full(i));
   if (i < n) _mm256_maskstore_ps(y + i, first_lanes(n - i), values.part(i, n - i));
 }
 
-void requantize_u8_avx2(const uint8_t* x, size_t n, int32_t x_zero_point, float multiplier,
-                        const Requant& requant, uint8_t* y) {
-  const ScaledBytes values{x, _mm256_set1_epi32(x_zero_point), _mm256_set1_ps(multiplier)};
-  requantize_stream(n, broadcast_requant(requant), y, values);
+void requantize_u8_avx2(const uint8_t* x, size_t ldx, size_t rows, size_t cols,
+                        int32_t x_zero_point, float multiplier, const Requant& requant, uint8_t* y,
+                        size_t ldy) {
+  const ByteRequant requant_v = broadcast_byte_requant(requant, 255.0f * multiplier);
+  for (size_t i = 0; i < rows; ++i, x += ldx, y += ldy) {
+    const ScaledBytes values{x, _mm256_set1_epi32(x_zero_point), spread_offset(x_zero_point),
+                             _mm256_set1_ps(multiplier)};
+    requantize_bytes(cols, requant_v, y, values);
+  }
 }
 
 void requantize_s32_avx2(const int32_t* acc, size_t ld_acc, size_t rows, size_t cols,

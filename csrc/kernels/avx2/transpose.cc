@@ -122,4 +122,20 @@ void transpose_u32_avx2(const uint32_t* x, size_t ldx, size_t rows, size_t cols,
   transpose_rest(x + i * ldx, ldx, rows - i, cols, y + i, ldy);
 }
 
+void transpose_stream_u8_avx2(const uint8_t* x, size_t ldx, size_t cols, uint8_t* y, size_t ldy) {
+  alignas(64) uint8_t lines[16 * 64];  // half a line streamed at a time would not be combined
+  size_t j = 0;
+  for (; j + 16 <= cols; j += 16) {
+    transpose_block<32>(x + j, ldx, lines, 64);
+    transpose_block<32>(x + 32 * ldx + j, ldx, lines + 32, 64);
+    for (size_t k = 0; k < 16; ++k) {
+      const __m256i* line = (const __m256i*)(lines + 64 * k);
+      __m256i* to = (__m256i*)(y + (j + k) * ldy);
+      _mm256_stream_si256(to, _mm256_load_si256(line));
+      _mm256_stream_si256(to + 1, _mm256_load_si256(line + 1));
+    }
+  }
+  transpose_rest(x + j, ldx, 64, cols - j, y + j * ldy, ldy);
+}
+
 }  // namespace octavo

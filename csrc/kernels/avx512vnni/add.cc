@@ -10,17 +10,20 @@ namespace octavo {
 
 void add_u8_avx512vnni(const AddOperand& a, const AddOperand& b, size_t n, const Requant& requant,
                        uint8_t* y) {
-  const uint8_t* xa = a.x;
-  const uint8_t* xb = b.x;
-  const __m512i a_zero = _mm512_set1_epi32(a.zero_point);
-  const __m512i b_zero = _mm512_set1_epi32(b.zero_point);
+  const __m512 a_offset = spread_offset(a.zero_point), b_offset = spread_offset(b.zero_point);
   const __m512 a_multiplier = _mm512_set1_ps(a.multiplier);
   const __m512 b_multiplier = _mm512_set1_ps(b.multiplier);
-  requantize_stream(n, broadcast_requant(requant), y, [&](size_t i, __mmask16 mask) {
-    const __m512 va = centered_f32(_mm_maskz_loadu_epi8(mask, xa + i), a_zero);
-    const __m512 vb = centered_f32(_mm_maskz_loadu_epi8(mask, xb + i), b_zero);
-    return _mm512_fmadd_ps(vb, b_multiplier, _mm512_mul_ps(va, a_multiplier));
-  });
+  const float most = 255.0f * a.multiplier + 255.0f * b.multiplier;
+  requantize_bytes(
+      n, broadcast_byte_requant(requant, most), y, [&](const auto& load, __m512(&v)[4]) {
+        __m512 vb[4];
+        spread_f32(load(a.x), a_offset, v);
+        spread_f32(load(b.x), b_offset, vb);
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) {
+          v[k] = _mm512_fmadd_ps(vb[k], b_multiplier, _mm512_mul_ps(v[k], a_multiplier));
+        }
+      });
 }
 
 }  // namespace octavo

@@ -28,6 +28,8 @@ NormalizeU8Fn normalize_u8_avx512vnni;
 HistogramF32Fn histogram_f32_avx512vnni;
 
 TransposeU8Fn transpose_u8_avx512vnni;
+TransposeStreamU8Fn transpose_stream_u8_avx512vnni;
+StreamCopyFn stream_copy_avx512vnni;
 
 GemmF32Fn gemm_f32_12x32_avx512vnni;
 DepthwiseF32Fn depthwise_f32_avx512vnni;

@@ -10,17 +10,20 @@
 namespace octavo {
 
 void mul_u8_avx512vnni(const MulTile& tile, const Requant& requant, uint8_t* y) {
-  const RequantVectors requant_v = broadcast_requant(requant);
-  const __m512i a_zero = _mm512_set1_epi32(tile.a_zero_point);
-  const __m512i b_zero = _mm512_set1_epi32(tile.b_zero_point);
+  const ByteRequant requant_v = broadcast_byte_requant(requant, 0x1p16f * tile.multiplier);
+  const __m512 a_offset = spread_offset(tile.a_zero_point);
+  const __m512 b_offset = spread_offset(tile.b_zero_point);
   const __m512 multiplier = _mm512_set1_ps(tile.multiplier);
-  const uint8_t* b = tile.b;
   for (size_t i = 0; i < tile.rows; ++i) {
     const uint8_t* a = tile.a + i * tile.ld;
-    requantize_stream(tile.cols, requant_v, y + i * tile.ld, [&](size_t j, __mmask16 mask) {
-      const __m512 va = centered_f32(_mm_maskz_loadu_epi8(mask, a + j), a_zero);
-      const __m512 vb = centered_f32(_mm_maskz_loadu_epi8(mask, b + j), b_zero);
-      return _mm512_mul_ps(_mm512_mul_ps(va, vb), multiplier);
+    requantize_bytes(tile.cols, requant_v, y + i * tile.ld, [&](const auto& load, __m512(&v)[4]) {
+      __m512 vb[4];
+      spread_f32(load(a), a_offset, v);
+      spread_f32(load(tile.b), b_offset, vb);
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) {
+        v[k] = _mm512_mul_ps(_mm512_mul_ps(v[k], vb[k]), multiplier);
+      }
     });
   }
 }

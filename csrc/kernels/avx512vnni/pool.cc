@@ -35,6 +35,14 @@ OCTAVO_INLINE __m512i column_max(const uint8_t* const* rows, size_t count, size_
   return max;
 }
 
+// What the next row of windows will need, into L2: these are more lines than L1 has room for.
+OCTAVO_INLINE void prefetch_window(const PoolTile& tile, size_t at) {
+  for (size_t r = tile.row_count < 2 ? 0 : tile.row_count - 2; r < tile.row_count; ++r) {
+    const char* from = (const char*)tile.rows[r] + tile.ahead + at;
+    for (size_t i = 0; i < tile.pixel_step; i += 64) _mm_prefetch(from + i, _MM_HINT_T1);
+  }
+}
+
 // Channels ch.. of all windows, kVectors * 64 of them, the last vector masked: rows are read once.
 template <size_t kRows, int kVectors>
 OCTAVO_INLINE void max_along(const PoolTile& tile, size_t ch, uint8_t* y) {
@@ -55,6 +63,7 @@ OCTAVO_INLINE void max_along(const PoolTile& tile, size_t ch, uint8_t* y) {
   }
   y += ch;
   for (size_t p = 0, at = ch; p < tile.pixels; ++p, at += step, y += tile.channels) {
+    if (tile.ahead != 0 && ch == 0) prefetch_window(tile, at);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       __m512i max;

@@ -25,13 +25,18 @@ void dequantize_u8_avx512vnni(const uint8_t* x, size_t n, float scale, int32_t z
   }
 }
 
-void requantize_u8_avx512vnni(const uint8_t* x, size_t n, int32_t x_zero_point, float multiplier,
-                              const Requant& requant, uint8_t* y) {
-  const __m512 scale = _mm512_set1_ps(multiplier);
-  const __m512i zero = _mm512_set1_epi32(x_zero_point);
-  requantize_stream(n, broadcast_requant(requant), y, [&](size_t i, __mmask16 mask) {
-    return _mm512_mul_ps(centered_f32(_mm_maskz_loadu_epi8(mask, x + i), zero), scale);
-  });
+void requantize_u8_avx512vnni(const uint8_t* x, size_t ldx, size_t rows, size_t cols,
+                              int32_t x_zero_point, float multiplier, const Requant& requant,
+                              uint8_t* y, size_t ldy) {
+  const ByteRequant requant_v = broadcast_byte_requant(requant, 255.0f * multiplier);
+  const __m512 offset = spread_offset(x_zero_point), scale = _mm512_set1_ps(multiplier);
+  for (size_t i = 0; i < rows; ++i, x += ldx, y += ldy) {
+    requantize_bytes(cols, requant_v, y, [&](const auto& load, __m512(&v)[4]) {
+      spread_f32(load(x), offset, v);
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) v[k] = _mm512_mul_ps(v[k], scale);
+    });
+  }
 }
 
 void requantize_s32_avx512vnni(const int32_t* acc, size_t ld_acc, size_t rows, size_t cols,

@@ -36,7 +36,9 @@ constinit const KernelTable kAvx512VnniTable = {
 
     .transpose_u8 = {"transpose_u8_avx512vnni", transpose_u8_avx512vnni},
     .transpose_u32 = {"transpose_u32_avx2", transpose_u32_avx2},
-    .stream_copy = {"stream_copy_avx2", stream_copy_avx2},
+    .transpose_stream_u8 = {"transpose_stream_u8_avx512vnni", transpose_stream_u8_avx512vnni},
+    .stream_copy = {"stream_copy_avx512vnni", stream_copy_avx512vnni},
+    .stream_fence = {"stream_fence_avx2", stream_fence_avx2},
 
     .gemm_f32_mr = kGemmF32MrAvx512Vnni,
     .gemm_f32_nr = kGemmF32NrAvx512Vnni,

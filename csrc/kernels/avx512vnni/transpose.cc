@@ -5,7 +5,7 @@
 //
 //   vmovdqu + vinserti   64 loads of 16 bytes
 //   vpunpck{l,h}bw       64
-//   vmovdqu              16 stores of 64 bytes
+//   vmovdqu              16 stores of 64 bytes; vmovntdq when streaming
 //
 // 16 registers + 2. Rows beyond 64s take blocks of 32 and 16; the last 1..15 repeat a row in place
 // of those that do not exist, and stores are masked, as are loads of the last columns.
@@ -40,7 +40,7 @@ OCTAVO_INLINE typename Lanes<kLanes>::Int load_rows(const uint8_t* x, size_t ldx
   }
 }
 
-template <int kLanes>
+template <int kLanes, bool kStream = false>
 OCTAVO_INLINE void transpose_block(const uint8_t* x, size_t ldx, size_t rows, size_t cols,
                                    uint8_t* y, size_t ldy) {
   using L = Lanes<kLanes>;
@@ -63,7 +63,12 @@ OCTAVO_INLINE void transpose_block(const uint8_t* x, size_t ldx, size_t rows, si
   if (kLanes > 1 || rows == 16) {
 #pragma GCC unroll 16
     for (size_t j = 0; j < 16; ++j) {
-      if (j < cols) L::store(y + j * ldy, a[j]);
+      if (j >= cols) continue;
+      if constexpr (kStream) {
+        _mm512_stream_si512((__m512i*)(y + j * ldy), a[j]);
+      } else {
+        L::store(y + j * ldy, a[j]);
+      }
     }
   } else {
     const auto existing = (typename L::Mask)((1u << rows) - 1u);
@@ -74,14 +79,16 @@ OCTAVO_INLINE void transpose_block(const uint8_t* x, size_t ldx, size_t rows, si
   }
 }
 
-template <int kLanes>
+template <int kLanes, bool kStream = false>
 OCTAVO_INLINE void transpose_rows(const uint8_t* x, size_t ldx, size_t rows, size_t cols,
                                   uint8_t* y, size_t ldy) {
   size_t j = 0;
   for (; j + 16 <= cols; j += 16) {
-    transpose_block<kLanes>(x + j, ldx, rows, 16, y + j * ldy, ldy);
+    transpose_block<kLanes, kStream>(x + j, ldx, rows, 16, y + j * ldy, ldy);
   }
-  if (j < cols) transpose_block<kLanes>(x + j, ldx, rows, cols - j, y + j * ldy, ldy);
+  if (j < cols) {
+    transpose_block<kLanes, kStream>(x + j, ldx, rows, cols - j, y + j * ldy, ldy);
+  }
 }
 
 }  // namespace
@@ -99,6 +106,11 @@ void transpose_u8_avx512vnni(const uint8_t* x, size_t ldx, size_t rows, size_t c
     const size_t left = rows - i < 16 ? rows - i : 16;
     transpose_rows<1>(x + i * ldx, ldx, left, cols, y + i, ldy);
   }
+}
+
+void transpose_stream_u8_avx512vnni(const uint8_t* x, size_t ldx, size_t cols, uint8_t* y,
+                                    size_t ldy) {
+  transpose_rows<4, true>(x, ldx, 64, cols, y, ldy);
 }
 
 }  // namespace octavo

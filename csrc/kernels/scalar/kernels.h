@@ -29,7 +29,9 @@ HistogramF32Fn histogram_f32_scalar;
 
 TransposeU8Fn transpose_u8_scalar;
 TransposeU32Fn transpose_u32_scalar;
+TransposeStreamU8Fn transpose_stream_u8_scalar;
 StreamCopyFn stream_copy_scalar;
+StreamFenceFn stream_fence_scalar;
 
 GemmF32Fn gemm_f32_4x16_scalar;
 DepthwiseF32Fn depthwise_f32_scalar;

@@ -13,10 +13,13 @@ void dequantize_u8_scalar(const uint8_t* x, size_t n, float scale, int32_t zero_
   for (size_t i = 0; i < n; ++i) y[i] = centered_f32(x[i], zero_point) * scale;
 }
 
-void requantize_u8_scalar(const uint8_t* x, size_t n, int32_t x_zero_point, float multiplier,
-                          const Requant& requant, uint8_t* y) {
-  for (size_t i = 0; i < n; ++i) {
-    y[i] = requantize_one(centered_f32(x[i], x_zero_point) * multiplier, requant);
+void requantize_u8_scalar(const uint8_t* x, size_t ldx, size_t rows, size_t cols,
+                          int32_t x_zero_point, float multiplier, const Requant& requant,
+                          uint8_t* y, size_t ldy) {
+  for (size_t i = 0; i < rows; ++i, x += ldx, y += ldy) {
+    for (size_t j = 0; j < cols; ++j) {
+      y[j] = requantize_one(centered_f32(x[j], x_zero_point) * multiplier, requant);
+    }
   }
 }
 

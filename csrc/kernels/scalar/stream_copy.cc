@@ -8,4 +8,6 @@ void stream_copy_scalar(const uint8_t* x, size_t ldx, size_t rows, size_t bytes,
   for (size_t i = 0; i < rows; ++i) __builtin_memcpy(y + i * ldy, x + i * ldx, bytes);
 }
 
+void stream_fence_scalar() {}
+
 }  // namespace octavo

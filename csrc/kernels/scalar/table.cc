@@ -35,7 +35,9 @@ constinit const KernelTable kScalarTable = {
 
     .transpose_u8 = {"transpose_u8_scalar", transpose_u8_scalar},
     .transpose_u32 = {"transpose_u32_scalar", transpose_u32_scalar},
+    .transpose_stream_u8 = {"transpose_stream_u8_scalar", transpose_stream_u8_scalar},
     .stream_copy = {"stream_copy_scalar", stream_copy_scalar},
+    .stream_fence = {"stream_fence_scalar", stream_fence_scalar},
 
     .gemm_f32_mr = kGemmF32MrScalar,
     .gemm_f32_nr = kGemmF32NrScalar,

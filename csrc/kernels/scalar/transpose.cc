@@ -32,4 +32,8 @@ void transpose_u32_scalar(const uint32_t* x, size_t ldx, size_t rows, size_t col
   transpose(x, ldx, rows, cols, y, ldy);
 }
 
+void transpose_stream_u8_scalar(const uint8_t* x, size_t ldx, size_t cols, uint8_t* y, size_t ldy) {
+  transpose(x, ldx, 64, cols, y, ldy);
+}
+
 }  // namespace octavo
