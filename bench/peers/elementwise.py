@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from octavo import reference
+
 from .problems import Array, Elementwise, windows
 
 SCALES, ZERO_POINTS = (0.02, 0.03), (121, 96)
 OUT_SCALE, OUT_ZERO_POINT = 0.035, 117
+PROBABILITY_SCALE = 1 / 256  # of outputs in 0..1, zero point 0
 POOL_KERNEL, POOL_STRIDE, POOL_PADDING = 3, 2, 1
+EPSILON = 1e-5
 _F32 = np.float32
 
 
@@ -59,6 +64,53 @@ def _concat(a: Array, b: Array) -> Array:
     return np.concatenate(parts, axis=-1)
 
 
+def _mul(a: Array, b: Array) -> Array:
+    multiplier = _F32(float(_F32(SCALES[0])) * float(_F32(SCALES[1])) / float(_F32(OUT_SCALE)))
+    return _to_u8(_shifted(a, 0) * _shifted(b, 1) * multiplier)
+
+
+def _softmax(q: Array) -> Array:
+    return reference.softmax(q, x_scale=float(_F32(SCALES[0])), out_scale=PROBABILITY_SCALE)
+
+
+def layer_norm_vectors(channels: int) -> tuple[Array, Array]:
+    """Return gamma and beta."""
+    return np.linspace(0.5, 1.5, channels, dtype=_F32), np.linspace(-1, 1, channels, dtype=_F32)
+
+
+def _layer_norm(q: Array) -> Array:
+    out = {"out_scale": float(_F32(OUT_SCALE)), "out_zero_point": OUT_ZERO_POINT}
+    gamma, beta = layer_norm_vectors(q.shape[-1])
+    return reference.layer_norm(
+        q, gamma, beta, x_scale=float(_F32(SCALES[0])), epsilon=EPSILON, **out
+    )
+
+
+# In float64, of one value each.
+FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "gelu": lambda x: x / 2 * (1 + math.erf(x / math.sqrt(2))),
+    "silu": lambda x: x / (1 + math.exp(-x)),
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+    "hard_swish": lambda x: x * min(max(x / 6 + 0.5, 0), 1),
+}
+
+
+def _out(op: str) -> tuple[float, int]:
+    if op in {"softmax", "sigmoid"}:
+        return PROBABILITY_SCALE, 0
+    return float(_F32(OUT_SCALE)), OUT_ZERO_POINT
+
+
+def _table(op: str) -> Callable[[Array], Array]:
+    def expected(q: Array) -> Array:
+        scale, zero_point = _out(op)
+        reals = [float(_F32(SCALES[0])) * (i - ZERO_POINTS[0]) for i in range(256)]
+        steps = np.rint([FUNCTIONS[op](x) / scale for x in reals]) + zero_point
+        return np.asarray(np.clip(steps, 0, 255).astype(np.uint8)[q])
+
+    return expected
+
+
 _EXPECTED: dict[str, Callable[..., Array]] = {
     "add": _add,
     "quantize": _quantize,
@@ -66,10 +118,14 @@ _EXPECTED: dict[str, Callable[..., Array]] = {
     "max_pool": _max_pool,
     "global_avg_pool": _global_avg_pool,
     "concat": _concat,
+    "mul": _mul,
+    "softmax": _softmax,
+    "layer_norm": _layer_norm,
+    **{op: _table(op) for op in FUNCTIONS},
     "to_nhwc": lambda q: np.ascontiguousarray(q.transpose(0, 2, 3, 1)),
     "to_nchw": lambda q: np.ascontiguousarray(q.transpose(0, 3, 1, 2)),
 }
-_BINARY = {"add", "concat"}
+_BINARY = {"add", "concat", "mul"}
 
 
 def _inputs(op: str, shape: tuple[int, int, int, int]) -> tuple[Array, ...]:
@@ -89,8 +145,8 @@ def make_elementwise(op: str, shape: tuple[int, int, int, int]) -> Elementwise:
     fields: dict[str, Any] = {
         "scales": tuple(float(_F32(s)) for s in SCALES),
         "zero_points": ZERO_POINTS,
-        "out_scale": float(_F32(OUT_SCALE)),
-        "out_zero_point": OUT_ZERO_POINT,
+        "out_scale": _out(op)[0],
+        "out_zero_point": _out(op)[1],
     }
     name = f"{op} {'x'.join(map(str, shape))}"
     return Elementwise(name, op, inputs, _EXPECTED[op](*inputs), **fields)

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from .elementwise import POOL_KERNEL, POOL_PADDING, POOL_STRIDE
+from .elementwise import EPSILON, POOL_KERNEL, POOL_PADDING, POOL_STRIDE, layer_norm_vectors
 from .problems import Array, Conv, Elementwise, Gemm, Problem, Weighted
 
 _F32, _U8 = np.float32, np.uint8
@@ -75,7 +75,7 @@ class _Writer:
         entries = [info(f"x{i}", x.dtype, x.shape) for i, x in enumerate(inputs)]
         result = info("y", _F32 if output is None else output.dtype, None)
         graph = helper.make_graph(self.nodes, "problem", entries, [result], self.constants)
-        opsets = [helper.make_opsetid("", 17), helper.make_opsetid(_MICROSOFT, 1)]
+        opsets = [helper.make_opsetid("", 20), helper.make_opsetid(_MICROSOFT, 1)]
         used = {node.domain for node in self.nodes}
         model = helper.make_model(
             graph, opset_imports=[o for o in opsets if o.domain in used], ir_version=9
@@ -137,6 +137,43 @@ def _integer_add(w: _Writer, p: Elementwise) -> None:
     w.node("QLinearAdd", [*a, *b, *_out(w, p)], "y", domain=_MICROSOFT)
 
 
+def _integer_mul(w: _Writer, p: Elementwise) -> None:
+    a, b = _operands(w, p)
+    w.node("QLinearMul", [*a, *b, *_out(w, p)], "y", domain=_MICROSOFT)
+
+
+def _integer_sigmoid(w: _Writer, p: Elementwise) -> None:
+    w.node("QLinearSigmoid", [*_operands(w, p)[0], *_out(w, p)], "y", domain=_MICROSOFT)
+
+
+def _integer_softmax(w: _Writer, p: Elementwise) -> None:
+    inputs = [*_operands(w, p)[0], *_out(w, p)]
+    w.node("QLinearSoftmax", inputs, "y", domain=_MICROSOFT, axis=-1, opset=13)
+
+
+def _float_op(domain: str, op: str) -> Callable[[_Writer, Elementwise], object]:
+    """Between a DequantizeLinear and a QuantizeLinear: it has no integer form."""
+
+    def write(w: _Writer, p: Elementwise) -> None:
+        y = w.node(op, [w.node("DequantizeLinear", _operands(w, p)[0])], domain=domain)
+        w.node("QuantizeLinear", [y, *_out(w, p)], "y")
+
+    return write
+
+
+def _silu(w: _Writer, p: Elementwise) -> None:
+    x = w.node("DequantizeLinear", _operands(w, p)[0])
+    y = w.node("Mul", [x, w.node("Sigmoid", [x])])
+    w.node("QuantizeLinear", [y, *_out(w, p)], "y")
+
+
+def _layer_norm(w: _Writer, p: Elementwise) -> None:
+    x = w.node("DequantizeLinear", _operands(w, p)[0])
+    vectors = [w.constant(v) for v in layer_norm_vectors(p.expected.shape[-1])]
+    y = w.node("LayerNormalization", [x, *vectors], axis=-1, epsilon=EPSILON)
+    w.node("QuantizeLinear", [y, *_out(w, p)], "y")
+
+
 def _integer_concat(w: _Writer, p: Elementwise) -> None:
     a, b = _operands(w, p)
     w.node("QLinearConcat", [*_out(w, p), *a, *b], "y", domain=_MICROSOFT, axis=3)
@@ -149,6 +186,13 @@ def _integer_mean(w: _Writer, p: Elementwise) -> None:
 
 _INTEGER: dict[str, Callable[[_Writer, Elementwise], object]] = {
     "add": _integer_add,
+    "mul": _integer_mul,
+    "sigmoid": _integer_sigmoid,
+    "softmax": _integer_softmax,
+    "gelu": _float_op(_MICROSOFT, "Gelu"),
+    "hard_swish": _float_op("", "HardSwish"),
+    "silu": _silu,
+    "layer_norm": _layer_norm,
     "concat": _integer_concat,
     "global_avg_pool": _integer_mean,
     "max_pool": lambda w, _: w.node("NhwcMaxPool", ["x0"], "y", domain=_MICROSOFT, **_POOL),
@@ -159,6 +203,10 @@ _INTEGER: dict[str, Callable[[_Writer, Elementwise], object]] = {
 }
 _QDQ_OPS: dict[str, tuple[str, dict[str, Any]]] = {
     "add": ("Add", {}),
+    "mul": ("Mul", {}),
+    "sigmoid": ("Sigmoid", {}),
+    "softmax": ("Softmax", {"axis": -1}),
+    "gelu": ("Gelu", {}),
     "concat": ("Concat", {"axis": 1}),
     "global_avg_pool": ("GlobalAveragePool", {}),
     "max_pool": ("MaxPool", _POOL),
@@ -168,7 +216,7 @@ _QDQ_OPS: dict[str, tuple[str, dict[str, Any]]] = {
 def knows_axes(p: Problem) -> bool:
     """Whether the QDQ model's op needs NCHW."""
     return isinstance(p, Conv) or (
-        isinstance(p, Elementwise) and p.op in _QDQ_OPS and p.op != "add"
+        isinstance(p, Elementwise) and p.op in {"concat", "global_avg_pool", "max_pool"}
     )
 
 

@@ -10,7 +10,14 @@ import numpy as np
 import octavo
 from octavo import _core
 
-from .elementwise import POOL_KERNEL, POOL_PADDING, POOL_STRIDE
+from .elementwise import (
+    EPSILON,
+    FUNCTIONS,
+    POOL_KERNEL,
+    POOL_PADDING,
+    POOL_STRIDE,
+    layer_norm_vectors,
+)
 from .problems import Array, Conv, Elementwise, Gemm, Problem, Weighted
 from .timing import Runner
 
@@ -67,9 +74,18 @@ def _elementwise(p: Elementwise) -> Callable[[], Array]:
         "b_scale": scales[1],
         "b_zero_point": zeros[1],
     }
+    if p.op in FUNCTIONS:
+        table = octavo.activation_table(p.op, **first, **out)
+        return lambda: octavo.lookup(x[0], table)
+    gamma, beta = layer_norm_vectors(x[0].shape[-1])
     pool: dict[str, Any] = {"stride": POOL_STRIDE, "padding": POOL_PADDING}
     calls: dict[str, Callable[[], Array]] = {
         "add": lambda: octavo.add(x[0], x[1], **pair, **out),
+        "mul": lambda: octavo.mul(x[0], x[1], **pair, **out),
+        "softmax": lambda: octavo.softmax(x[0], x_scale=scales[0], **out),
+        "layer_norm": lambda: octavo.layer_norm(
+            x[0], gamma, beta, x_scale=scales[0], epsilon=EPSILON, **out
+        ),
         "quantize": lambda: octavo.quantize_linear(x[0], p.out_scale, p.out_zero_point),
         "dequantize": lambda: octavo.dequantize_linear(x[0], scales[0], zeros[0]),
         "max_pool": lambda: octavo.max_pool2d(x[0], POOL_KERNEL, **pool),

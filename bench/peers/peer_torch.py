@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .elementwise import POOL_KERNEL, POOL_PADDING, POOL_STRIDE
+from .elementwise import EPSILON, POOL_KERNEL, POOL_PADDING, POOL_STRIDE, layer_norm_vectors
 from .problems import Array, Elementwise, Gemm, Problem, Weighted
 from .timing import Runner
 
@@ -48,6 +48,23 @@ def _runner(call: Callable[[], Any], note: str) -> Runner:
             return call()
 
     return Runner(run, lambda: _array(run()), note)
+
+
+def _rows(p: Elementwise) -> Callable[[], Any]:
+    """Ops along the last axis, on a tensor that is contiguous as it is."""
+    channels = p.inputs[0].shape[-1]
+    x = _tensor(p.inputs[0].reshape(-1, channels), p.scales[0], p.zero_points[0])
+    out = (p.out_scale, p.out_zero_point)
+    gamma, beta = (torch.from_numpy(v) for v in layer_norm_vectors(channels))
+    shape = p.expected.shape
+    if p.op == "softmax":
+        return lambda: _ops.softmax(x, 1, *out).int_repr().reshape(shape).permute(0, 3, 1, 2)
+    return lambda: (
+        _ops.layer_norm(x, [channels], gamma, beta, EPSILON, *out)
+        .int_repr()
+        .reshape(shape)
+        .permute(0, 3, 1, 2)
+    )
 
 
 class _Torch:
@@ -96,6 +113,8 @@ class TorchFbgemm(_Torch):
                 return plain.permute(order).contiguous()
 
             return Runner(transposed, lambda: np.asarray(transposed().numpy()))
+        if p.op in {"softmax", "layer_norm"}:
+            return _runner(_rows(p), "")
         if p.op == "quantize":
             real = torch.from_numpy(p.inputs[0]).permute(0, 3, 1, 2)
             return _runner(lambda: torch.quantize_per_tensor(real, *out, torch.quint8), "")
@@ -104,11 +123,14 @@ class TorchFbgemm(_Torch):
         pool = (POOL_KERNEL, POOL_STRIDE, POOL_PADDING)
         calls: dict[str, Callable[[], Any]] = {
             "add": lambda: _ops.add(x[0], x[1], *out),
+            "mul": lambda: _ops.mul(x[0], x[1], *out),
+            "sigmoid": lambda: _ops.sigmoid(x[0], *out),
+            "hard_swish": lambda: _ops.hardswish(x[0], *out),
             "concat": lambda: _ops.cat(x, 1, *out),
             "dequantize": lambda: x[0].dequantize(),
             "max_pool": lambda: torch.nn.functional.max_pool2d(x[0], *pool),
         }
-        # Its average pooling keeps the input's scale: not the same problem.
+        # Its average pooling and GELU keep the input's scale: not the same problem.
         return _runner(calls[p.op], "") if p.op in calls else None
 
 

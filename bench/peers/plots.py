@@ -149,7 +149,7 @@ def _ceilings(
     elementwise = [p for s in _of(results, "elementwise", threads=threads) for p in s["problems"]]
     if elementwise and top:
         largest = max(elementwise, key=lambda p: p["bytes"])
-        rate = median(largest["limits"]["copy"]) / 1e9
+        rate = max(median(rates) for rates in largest["limits"].values()) / 1e9
         text = f"copying {largest['bytes'] / 2**20:.1f} MiB: {rate:.0f} GB/s"
         reach = (span[0], min(span[1], top / rate))
         axes.plot(reach, [rate * x for x in reach], color="grey", linewidth=0.9, label=text)

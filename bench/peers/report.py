@@ -55,10 +55,11 @@ def speedup(results: dict[str, Json]) -> float | None:
 
 def share_of_limit(problem: Json, name: str) -> float | None:
     """What a peer reaches of the limit measured in the same rounds."""
-    kind = "copy" if not problem["macs"] else "int8" if integer(name) else "float32"
-    limit = problem["limits"].get(kind)
-    if limit is None or name not in problem["results"]:
+    kinds = [("int8" if integer(name) else "float32")] if problem["macs"] else ["copy", "streamed"]
+    limits = [problem["limits"][kind] for kind in kinds if kind in problem["limits"]]
+    if not limits or name not in problem["results"]:
         return None
+    limit = [max(rates) for rates in zip(*limits, strict=True)]
     work = problem["macs"] or problem["bytes"]
     pairs = zip(problem["results"][name]["seconds"], limit, strict=True)
     return float(median(work / seconds / rate for seconds, rate in pairs))
@@ -105,7 +106,7 @@ def _rate(problem: Json, name: str) -> str:
 def _op_table(suite: Json) -> str:
     problems = suite["problems"]
     names = _names(problems)
-    unit, limit = ("GB/s", "copy") if suite["suite"] == "elementwise" else ("GMAC/s", "peak")
+    unit, limit = ("GB/s", "best copy") if suite["suite"] == "elementwise" else ("GMAC/s", "peak")
     with_limit = any(share_of_limit(p, "octavo") is not None for p in problems)
     with_octavo = "octavo" in names and len(names) > 1
     header = [unit, *names]
@@ -220,7 +221,7 @@ def _machine(results: Json) -> str:
     for suite in results["suites"]:
         for problem in suite["problems"] if suite["threads"] == 1 and not suite["avx2"] else []:
             for key, rates in problem.get("limits", {}).items():
-                if key != "copy":
+                if key in {"int8", "float32"}:
                     limits.setdefault(key, []).extend(rates)
     found = [f"{key} {median(rates) / 1e9:.0f}" for key, rates in limits.items()]
     if found:

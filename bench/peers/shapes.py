@@ -97,19 +97,37 @@ DEPTHWISE = (
 )
 QUICK_DEPTHWISE = (DEPTHWISE[1], DEPTHWISE[2], DEPTHWISE[7], DEPTHWISE[11])
 
-# op, (n, h, w, c): a tensor inside L2, and one that no cache holds
-ELEMENTWISE_OPS = (
+# (n, h, w, c): a tensor inside L2, and one that no cache holds
+MOVING_OPS = (
     "add",
+    "mul",
     "quantize",
     "dequantize",
     "max_pool",
     "global_avg_pool",
     "concat",
+    "gelu",
     "to_nhwc",
     "to_nchw",
 )
 IN_CACHE = (1, 28, 28, 128)
 OUT_OF_CACHE = (32, 112, 112, 96)
+# Where networks have them: MobileNetV3, then BERT-base on 128 tokens
+ACTIVATIONS = (
+    ("sigmoid", (1, 28, 28, 128)),
+    ("silu", (1, 28, 28, 128)),
+    ("hard_swish", (1, 28, 28, 128)),
+    ("gelu", (1, 1, 128, 3072)),
+    ("softmax", (1, 12, 128, 128)),
+    ("layer_norm", (1, 1, 128, 768)),
+)
+Nhwc = tuple[int, int, int, int]
+ELEMENTWISE: tuple[tuple[str, Nhwc], ...] = (
+    *((op, IN_CACHE) for op in MOVING_OPS),
+    *ACTIVATIONS,
+    *((op, OUT_OF_CACHE) for op in MOVING_OPS),
+)
+QUICK_ELEMENTWISE = ELEMENTWISE[: len(MOVING_OPS) + len(ACTIVATIONS)]
 
 
 class Suite(NamedTuple):
@@ -145,9 +163,8 @@ def _depthwise(quick: bool) -> Iterator[Conv]:
 
 
 def _elementwise(quick: bool) -> Iterator[Elementwise]:
-    for shape in (IN_CACHE,) if quick else (IN_CACHE, OUT_OF_CACHE):
-        for op in ELEMENTWISE_OPS:
-            yield make_elementwise(op, shape)
+    for op, shape in QUICK_ELEMENTWISE if quick else ELEMENTWISE:
+        yield make_elementwise(op, shape)
 
 
 _SUITES: dict[str, tuple[Callable[[bool], Iterator[Problem]], int, int]] = {
@@ -155,7 +172,7 @@ _SUITES: dict[str, tuple[Callable[[bool], Iterator[Problem]], int, int]] = {
     "conv": (_convs, len(RESNET50_CONVS), len(QUICK_CONVS)),
     "geometry": (_geometries, len(GEOMETRIES), len(QUICK_GEOMETRIES)),
     "depthwise": (_depthwise, len(DEPTHWISE), len(QUICK_DEPTHWISE)),
-    "elementwise": (_elementwise, 2 * len(ELEMENTWISE_OPS), len(ELEMENTWISE_OPS)),
+    "elementwise": (_elementwise, len(ELEMENTWISE), len(QUICK_ELEMENTWISE)),
 }
 OP_SUITES = tuple(_SUITES)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import machine
-from .peak import Limit, arithmetic_limits, copy_limit
+from .peak import Limit, arithmetic_limits, copy_limits
 from .problems import Array, Problem
 from .roster import Peer, load
 from .shapes import suite
@@ -108,8 +108,9 @@ def run_suite(
     arithmetic = arithmetic_limits(flags, threads)
     records = []
     for problem in suite(name, quick).problems():
-        moved = {"copy": copy_limit(problem.bytes_moved, threads)}
-        limits = moved if name == "elementwise" else arithmetic
+        limits = arithmetic
+        if name == "elementwise":
+            limits = copy_limits(flags, problem.bytes_moved, threads)
         records.append(_measure(loaded, problem, limits, plan))
         gc.collect()
         advance(problem.name)
