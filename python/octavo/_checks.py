@@ -27,6 +27,12 @@ Activation: TypeAlias = Literal["relu", "relu6"] | tuple[float, float] | None
 MAX_K = 65_536
 MAX_K_WITH_ZERO_POINTS = 33_025
 _MAX_GEOMETRY = 2**20
+_BYTE_DTYPES: dict[object, ByteDtype] = {
+    "uint8": "uint8",
+    "int8": "int8",
+    np.dtype(np.uint8): "uint8",
+    np.dtype(np.int8): "int8",
+}
 
 
 def invalid(name: str, expected: str, got: object) -> InvalidArgumentError:
@@ -41,6 +47,9 @@ def wrong_dtype(name: str, expected: str, got: object) -> InvalidDtypeError:
 
 def byte_dtype(name: str, dtype: DTypeLike) -> ByteDtype:
     """Normalise a dtype that must be uint8 or int8."""
+    known = _BYTE_DTYPES.get(dtype) if isinstance(dtype, (str, np.dtype)) else None
+    if known is not None:  # The usual case, without a comparison of dtypes.
+        return known
     try:
         found = np.dtype(dtype)  # None would mean float64: refused below.
     except TypeError:
@@ -75,7 +84,10 @@ def array_of(name: str, x: object, *dtypes: str) -> NDArray[Any]:
 
 def byte_array(name: str, x: object, *, ndim: int | None = None) -> Bytes:
     """Check for a uint8 or int8 array, with exactly `ndim` dimensions if given."""
-    array: Bytes = array_of(name, x, "uint8", "int8")
+    if type(x) is np.ndarray and x.dtype.char in "bB":  # The usual case, at once.
+        array: Bytes = x
+    else:
+        array = array_of(name, x, "uint8", "int8")
     if ndim is not None and array.ndim != ndim:
         raise invalid(name, f"{ndim} dimensions", f"{array.ndim} (shape {array.shape})")
     return array
@@ -205,6 +217,8 @@ def pads(name: str, value: object) -> tuple[int, int, int, int]:
 
 def activation_range(value: object) -> tuple[float, float]:
     """Normalise an activation to the real interval it clamps to."""
+    if value is None:  # The usual case, at once.
+        return -math.inf, math.inf
     named = {None: (-math.inf, math.inf), "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
     expected = "None, 'relu', 'relu6' or a pair (lo, hi) of real numbers"
     if value is None or isinstance(value, str):

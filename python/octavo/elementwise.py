@@ -27,7 +27,7 @@ from octavo._checks import (
     wrong_dtype,
     zero_point,
 )
-from octavo.requantization import activation_clamp, multipliers, scale_ratio
+from octavo.requantization import activation_clamp, scale_product, scale_ratio
 
 __all__ = ["add", "concat", "mul"]
 
@@ -175,8 +175,9 @@ def mul(
            [ 3, 12]], dtype=uint8)
     """
     left, right = byte_array("a", a), byte_array("b", b)
+    alike = left.shape == right.shape
     try:
-        fits = np.broadcast_shapes(left.shape, right.shape) == left.shape
+        fits = alike or np.broadcast_shapes(left.shape, right.shape) == left.shape
     except ValueError:
         fits = False
     if not fits:
@@ -187,12 +188,11 @@ def mul(
         zero_point("a_zero_point", a_zero_point, byte_dtype("a", left.dtype)),
         zero_point("b_zero_point", b_zero_point, byte_dtype("b", right.dtype)),
     )
-    steps = [scale("a_scale", a_scale), scale("b_scale", b_scale), scale("out_scale", out_scale)]
-    factor = float(multipliers("a_scale * b_scale / out_scale", *steps))
+    factor = scale_product(a_scale, b_scale, out_scale)
     if left.size == 0:
         return np.empty(left.shape, out)
     gate = right.reshape((1,) * (left.ndim - right.ndim) + right.shape)
-    parts = _repeated(left.shape, gate.shape)
+    parts = (1, 1) if alike else _repeated(left.shape, gate.shape)
     if parts is None:
         gate, parts = cast(Bytes, np.broadcast_to(gate, left.shape)), (1, 1)
     args = (*parts, factor, zero, *byte_range(out), out == "int8")

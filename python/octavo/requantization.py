@@ -155,9 +155,19 @@ def requantize_linear(
 def scale_ratio(name: str, scale: ArrayLike, out_scale: ArrayLike) -> float:
     """Check the scale called `name` and the output's; return float32 of their ratio."""
     ratio = one_scale(name, scale) / one_scale("out_scale", out_scale)
-    if ratio > _FLOAT32_MAX:
-        raise invalid(f"{name} / out_scale", _RATIO, f"{ratio:g}")
-    return float(np.float32(ratio))
+    return _as_float32(f"{name} / out_scale", ratio)
+
+
+def scale_product(a_scale: ArrayLike, b_scale: ArrayLike, out_scale: ArrayLike) -> float:
+    """Check three scales; return float32 of a_scale * b_scale / out_scale."""
+    exact = one_scale("a_scale", a_scale) * one_scale("b_scale", b_scale)
+    return _as_float32("a_scale * b_scale / out_scale", exact / one_scale("out_scale", out_scale))
+
+
+def _as_float32(name: str, exact: float) -> float:
+    if exact > _FLOAT32_MAX:
+        raise invalid(name, _RATIO, f"{exact:g}")
+    return float(np.float32(exact))
 
 
 def multipliers(
