@@ -109,7 +109,7 @@ class Conv(Weighted):
     @property
     def depthwise(self) -> bool:
         """Whether every channel has a filter of its own."""
-        return self.groups == self.a.shape[3] == len(self.weight) > 1
+        return bool(self.groups == self.a.shape[3] == len(self.weight) > 1)
 
     @property
     def out_shape(self) -> tuple[int, int, int, int]:

@@ -52,7 +52,8 @@ void run_groups(const Context& context, const ConvShape& shape, const ConvInput<
                 const std::vector<PackedMatrix>& packed, const Target& target) {
   constexpr size_t kMacsPerThread = size_t{1} << 18;  // small groups run below full speed
   const KernelTable& kernels = context.kernels();
-  const TapRows<uint8_t> rows(shape, input.in, input.out, input.x, input.padding_row, 1);
+  const TapRows<uint8_t> rows(shape, input.in, input.out, input.x, input.pixel_stride,
+                              input.padding_row, 1);
   const size_t pixels = input.pixels(), tiles = ceil_div(pixels, kernels.gemm_mr);
   const size_t macs = pixels * shape.out_channels * shape.taps() * shape.group_in();
   const size_t threads = useful_threads(context, macs, kMacsPerThread);
