@@ -24,6 +24,8 @@ constinit const KernelTable kAvx512VbmiTable = {
     .add_u8 = {"add_u8_avx512vnni", add_u8_avx512vnni},
     .quantize_u8 = {"quantize_u8_avx512vnni", quantize_u8_avx512vnni},
     .dequantize_u8 = {"dequantize_u8_avx512vnni", dequantize_u8_avx512vnni},
+    .range_f32 = {"range_f32_avx512vnni", range_f32_avx512vnni},
+    .dequantize_s32 = {"dequantize_s32_avx512vnni", dequantize_s32_avx512vnni},
     .max_u8 = {"max_u8_avx512vnni", max_u8_avx512vnni},
     .avg_u8 = {"avg_u8_avx512vnni", avg_u8_avx512vnni},
     .mul_u8 = {"mul_u8_avx512vnni", mul_u8_avx512vnni},
@@ -31,6 +33,7 @@ constinit const KernelTable kAvx512VbmiTable = {
     .softmax_u8 = {"softmax_u8_avx512vnni", softmax_u8_avx512vnni},
     .moments_u8 = {"moments_u8_avx512vnni", moments_u8_avx512vnni},
     .normalize_u8 = {"normalize_u8_avx512vnni", normalize_u8_avx512vnni},
+    .histogram_f32 = {"histogram_f32_avx512vnni", histogram_f32_avx512vnni},
 
     .transpose_u8 = {"transpose_u8_avx512vnni", transpose_u8_avx512vnni},
     .transpose_u32 = {"transpose_u32_avx2", transpose_u32_avx2},
