@@ -35,9 +35,9 @@ void requantize_rows(const Context& context, const StridedBytes& x, size_t rows,
   check_multiplier("multiplier", multiplier);
   check_range("output", range);
   const Requant requant = to_requant(range);
-  split_rows(context, rows, cols, kGrainBytes, [&](size_t i) {
-    context.kernels().requantize_u8.run(x.x + i * x.ld, cols, x_zero_point, multiplier, requant,
-                                        y + i * ldy);
+  split_parts(context, rows, cols, kGrainBytes, [&](size_t first, size_t count) {
+    context.kernels().requantize_u8.run(x.x + first * x.ld, x.ld, count, cols, x_zero_point,
+                                        multiplier, requant, y + first * ldy, ldy);
   });
 }
 
