@@ -9,7 +9,8 @@ namespace {
 // The role of a tensor in a step: input 0, 1, ... or the output.
 constexpr size_t kOutput = static_cast<size_t>(-1);
 
-// Whether a step can go from row to row of a tensor whose rows have `cols` elements.
+// Whether a step can go from row to row of a tensor whose rows have `cols` elements. Products do so
+// where their results are bytes.
 struct TakesRows {
   size_t role;
   size_t cols;
@@ -18,12 +19,13 @@ struct TakesRows {
 
   bool operator()(const step::Conv2d& op) const {
     const ConvShape& shape = op.packed->shape();
+    if (!op.packed->requantizes()) return false;
     if (role != 0) return cols == shape.out_channels;
     return cols == shape.in_channels && op.packed->takes_strided_input();
   }
 
   bool operator()(const step::Linear& op) const {
-    return cols == (role == 0 ? op.packed->k() : op.packed->n());
+    return op.packed->requantizes() && cols == (role == 0 ? op.packed->k() : op.packed->n());
   }
 
   bool operator()(const step::Requantize&) const { return rows_agree; }
