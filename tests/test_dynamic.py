@@ -218,6 +218,18 @@ def test_ranges_per_row_do_not_depend_on_the_batch(rng: np.random.Generator) -> 
         np.testing.assert_array_equal(alone[0], whole[i])
 
 
+def test_one_range_for_a_batch_larger_than_the_cache(rng: np.random.Generator) -> None:
+    """However a program walks through a batch, a range per tensor is that of all samples."""
+    model = octavo.quantize_dynamic(dense(rng, ["N", 64, 1024], 1024, 8, bias=False))
+    w, scale = constant(model, ".weight"), constant(model, ".weight_scale")
+    assert w is not None
+    assert scale is not None
+    x = rng.standard_normal((24, 64, 1024)).astype(F32)
+    x *= np.linspace(0.1, 3, 24, dtype=F32)[:, np.newaxis, np.newaxis]
+    (ours,) = octavo.Session(model).run(None, {"input": x})
+    np.testing.assert_array_equal(ours, defined(x, w, scale, None, per_row=False))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 1e-45])
 def test_extreme_inputs_give_results_not_crashes(rng: np.random.Generator, value: float) -> None:
     for per_row in (False, True):
