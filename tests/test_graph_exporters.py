@@ -119,3 +119,14 @@ def test_activations_of_other_widths_are_simulated(
     ours, theirs = both(model, input=rng.normal(0, 2, (9, 16)).astype(np.float32))
     np.testing.assert_array_equal(ours[1], theirs[1])
     np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("opset", [7, 9])
+def test_attributes_that_became_inputs(rng: np.random.Generator, opset: int) -> None:
+    """Clip, Pad and Slice of old exporters."""
+    b = Builder(["N", 3, 6, 7], opset=opset)
+    x = b.node("Clip", "input", min=-0.5, max=1.5)
+    x = b.node("Pad", x, pads=[0, 0, 1, 2, 0, 0, 0, 1], value=0.25)
+    model = b.model(b.node("Slice", x, axes=[2, 3], starts=[0, 1], ends=[5, -1]))
+    (ours,), (theirs,) = both(model, input=rng.standard_normal((2, 3, 6, 7)).astype(np.float32))
+    np.testing.assert_array_equal(ours, theirs)

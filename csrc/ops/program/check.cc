@@ -204,13 +204,6 @@ class Checker {
     output(dtype, output_elements());
   }
 
-  template <class Packed>  // what weights with or without a multiplier give
-  static DType sum_dtype(const Packed& packed) {
-    return packed.requantizes() ? DType::u8 : DType::s32;
-  }
-
-  static DType source_of(DType sum) { return sum == DType::s32 ? DType::u8 : sum; }
-
   void residual(bool expected, DType dtype, size_t elements) const {
     const bool given = step_.inputs.size() == 2;
     if (given != expected) {

@@ -66,6 +66,13 @@ struct CastS32 {  // to float
 
 }  // namespace step
 
+// What packed weights with and without a multiplier give, and what they read.
+template <class Packed>
+DType sum_dtype(const Packed& packed) {
+  return packed.requantizes() ? DType::u8 : DType::s32;
+}
+inline DType source_of(DType sum) { return sum == DType::s32 ? DType::u8 : sum; }
+
 template <class Op>
 concept DynamicStep = requires(const Op& op) { op.ports(); };
 
