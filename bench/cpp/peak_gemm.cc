@@ -86,8 +86,10 @@ class Problem {
           table_.gemm_prepare.run(tile_at(rows, 0), prepared_.data());
         }
         for (size_t p = p0; p < p1; ++p) {
-          const size_t after_block = t + 1 < tiles ? p0 : p1 % panels;
-          run_tile(row, rows, p, p + 1 < p1 ? p + 1 : after_block);
+          GemmTile tile = tile_at(rows, p);
+          const size_t next_end = t + 1 < tiles ? p1 : panels;
+          tile.next = p + 1 < next_end ? packed_.panel(p + 1) : after_rows(tile);
+          run_tile(row, tile, p);
         }
       }
     }
@@ -154,9 +156,11 @@ class Problem {
             .prepared = prepared_.data()};
   }
 
-  void run_tile(size_t row, size_t rows, size_t p, size_t next) {
-    GemmTile tile = tile_at(rows, p);
-    tile.next = packed_.panel(next);
+  const uint8_t* after_rows(const GemmTile& tile) const {
+    return pointers_[tile.segments * tile.rows - 1] + segment_k_;
+  }
+
+  void run_tile(size_t row, const GemmTile& tile, size_t p) {
     table_.gemm_u8.run(tile, kRequant, Residual{},
                        c_.data() + row * shape_.n + p * table_.gemm_geometry.nr, shape_.n);
   }

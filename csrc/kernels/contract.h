@@ -33,7 +33,7 @@ struct GemmTile {
   const uint8_t* panel;               // one packed panel, see pack/layout.h; 64-byte aligned
   size_t cols;                        // 1..nr columns that exist; the panel's width follows from it
   const uint8_t* prepared = nullptr;  // what gemm_prepare wrote, where the table has it
-  const uint8_t* next = nullptr;      // a hint: the panel that is read after this one
+  const uint8_t* next = nullptr;      // a hint: what is read after this panel
 };
 
 // Where a table has it, ops call it once per tile of rows and the GEMM kernels read its output for

@@ -55,7 +55,7 @@ inline GemmPart gemm_part(const GemmGrid& grid, const GemmExtent& extent, size_t
 
 // fill(row, rows, a) writes the pointers a[segment * rows + i] of rows row..row + rows;
 // kernel(a, row, rows, panel, next) multiplies them with one panel; `next` is the panel after it,
-// or the same one at the end.
+// or the same one if other rows come first, or nothing.
 template <class T, class Fill, class RunKernel>
 void run_gemm(const Context& context, const GemmExtent& extent, size_t segments, const Fill& fill,
               const RunKernel& kernel) {
@@ -76,10 +76,9 @@ void run_gemm(const Context& context, const GemmExtent& extent, size_t segments,
         const size_t row = part.row_begin + part_begin(t, tiles, part_rows);
         const size_t rows = part.row_begin + part_begin(t + 1, tiles, part_rows) - row;
         fill(row, rows, a);
-        const size_t after_block = t + 1 < tiles ? block_begin : block_end;
+        const size_t next_end = t + 1 < tiles ? block_end : part.panel_end;
         for (size_t panel = block_begin; panel < block_end; ++panel) {
-          const size_t next = panel + 1 < block_end ? panel + 1 : after_block;
-          kernel(a, row, rows, panel, std::min(next, part.panel_end - 1));
+          kernel(a, row, rows, panel, std::min(panel + 1, next_end - 1));
         }
       }
     }

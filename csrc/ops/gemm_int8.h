@@ -39,6 +39,12 @@ inline void run_tile(const KernelTable& kernels, const GemmTile& tile, const U8T
   kernels.gemm_u8.run(tile, target.requant, target.residual, target.c, target.ldc);
 }
 
+// Where the next rows of a matrix are, and the pixels of an image that the next tile does not share
+// with this one.
+inline const uint8_t* after_rows(const GemmTile& tile) {
+  return tile.a[tile.segments * tile.rows - 1] + tile.segment_k;
+}
+
 // A kernel's arguments but for the panel.
 inline GemmTile tile_of(const PackedMatrix& packed, const uint8_t* const* a, size_t rows) {
   return {.a = a,
@@ -87,7 +93,11 @@ void run_packed(const Context& context, const PackedMatrix& packed, size_t m, co
   const bool prepares = kernels.gemm_prepare.run != nullptr;
   auto kernel = [&](const uint8_t* const* a, size_t row, size_t rows, size_t panel, size_t next) {
     GemmTile tile = tile_of(packed, a, rows);
-    tile.next = packed.panel(next);
+    if (next != panel) {
+      tile.next = packed.panel(next);
+    } else if (row + rows < m) {
+      tile.next = after_rows(tile);
+    }
     if (prepares) tile.prepared = a[0];
     run_panel(kernels, tile, packed, panel, target.at(row, 0));
   };

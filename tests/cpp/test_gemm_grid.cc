@@ -74,7 +74,7 @@ TEST(GemmGrid, LargePanelsAreStreamedOncePerThread) {
   EXPECT_EQ(plan_gemm(context, whole).m_parts, 2u);
 }
 
-// What run_gemm says comes next does come next, across tiles and blocks.
+// What run_gemm says comes next does come next, unless other rows come first.
 TEST(GemmGrid, AnnouncesTheNextPanel) {
   const Context context = make_context(all_backends().back(), 1);
   for (const size_t m : {1, 6, 20}) {
@@ -87,7 +87,10 @@ TEST(GemmGrid, AnnouncesTheNextPanel) {
             announced.push_back(next);
           });
       ASSERT_EQ(visited.size(), (m + kMr - 1) / kMr * panels);
-      EXPECT_TRUE(std::equal(visited.begin() + 1, visited.end(), announced.begin()));
+      for (size_t i = 0; i + 1 < visited.size(); ++i) {
+        const bool other_rows = visited[i + 1] <= visited[i];
+        EXPECT_EQ(announced[i], visited[other_rows ? i : i + 1]) << "call " << i;
+      }
       EXPECT_EQ(announced.back(), visited.back());
     }
   }
