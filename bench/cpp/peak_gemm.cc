@@ -15,6 +15,7 @@
 #include <random>
 #include <vector>
 
+#include "base/buffer.h"
 #include "base/cpu.h"
 #include "kernels/registry.h"
 #include "pack/pack.h"
@@ -43,15 +44,11 @@ constexpr Shape kShapes[] = {
 // One GEMM with everything it needs; run() is what ops does for a linear layer on one thread.
 class Problem {
  public:
-  Problem(const Shape& shape, const KernelTable& table) : shape_(shape), table_(table) {
+  Problem(const Shape& shape, const KernelTable& table)
+      : shape_(shape), table_(table), a_(shape.m * shape.k), c_(shape.m * shape.n) {
     std::mt19937 random(1);
-    const auto fill = [&](auto& bytes, size_t size) {
-      bytes.resize(size);
-      for (auto& byte : bytes) byte = static_cast<std::decay_t<decltype(byte)>>(random());
-    };
-    fill(a_, shape.m * shape.k);
+    std::generate_n(a_.data(), a_.size(), [&] { return static_cast<uint8_t>(random()); });
     fill_weights(random);
-    c_.resize(shape.m * shape.n);
     multiplier_.resize(shape.n);
     bias_.resize(shape.n);
     for (size_t j = 0; j < shape.n; ++j) {
@@ -104,13 +101,13 @@ class Problem {
       const size_t j = sample == 0 ? shape_.n - 1 : random() % shape_.n;
       int32_t acc = bias_[j];
       for (size_t k = 0; k < shape_.k; ++k) {
-        acc += (a_[i * shape_.k + k] - kZeroPoint) * w_[j * shape_.k + k];
+        acc += (a_.data()[i * shape_.k + k] - kZeroPoint) * w_[j * shape_.k + k];
       }
       const float v =
           std::min(std::max(static_cast<float>(acc) * multiplier_[j], kRequant.lo), kRequant.hi);
       const long expected = std::lrint(v) + kRequant.zero_point;
-      if (c_[i * shape_.n + j] != expected) {
-        std::fprintf(stderr, "c[%zu][%zu] is %d, expected %ld\n", i, j, c_[i * shape_.n + j],
+      if (c_.data()[i * shape_.n + j] != expected) {
+        std::fprintf(stderr, "c[%zu][%zu] is %d, expected %ld\n", i, j, c_.data()[i * shape_.n + j],
                      expected);
         return false;
       }
@@ -167,7 +164,7 @@ class Problem {
 
   Shape shape_;
   const KernelTable& table_;
-  std::vector<uint8_t> a_, c_;
+  AlignedBuffer a_, c_;  // on huge pages if large, as in a program's arena and as NumPy's arrays
   std::vector<int8_t> w_;
   std::vector<float> multiplier_;
   std::vector<int32_t> bias_;
