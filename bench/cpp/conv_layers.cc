@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -154,6 +155,21 @@ std::vector<T> random_bytes(size_t n, uint32_t seed) {
   return bytes;
 }
 
+// Normal weights quantized per output channel, as in a network: what AVX2 can prove depends on
+// them.
+std::vector<int8_t> network_weights(size_t channels, size_t k) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> channel(k);
+  std::vector<int8_t> weights;
+  for (size_t j = 0; j < channels; ++j) {
+    float largest = 0;
+    for (float& w : channel) largest = std::max(largest, std::abs(w = normal(random)));
+    for (float w : channel) weights.push_back(static_cast<int8_t>(std::lrint(w * 127 / largest)));
+  }
+  return weights;
+}
+
 AlignedBuffer aligned_bytes(size_t n, uint32_t seed) {
   const std::vector<uint8_t> bytes = random_bytes<uint8_t>(n, seed);
   AlignedBuffer buffer(n);
@@ -176,7 +192,7 @@ class Problem {
                     .groups = layer.groups,
                     .padding = {pad, pad, pad, pad}};
     const size_t k = params.shape.taps() * params.shape.group_in();
-    const std::vector<int8_t> weight = random_bytes<int8_t>(layer.out * k, 1);
+    const std::vector<int8_t> weight = network_weights(layer.out, k);
     const std::vector<float> multiplier(layer.out, 1e-3f);
     params.weight = weight.data();
     params.multiplier = multiplier.data();

@@ -18,6 +18,7 @@
 #include "base/buffer.h"
 #include "base/cpu.h"
 #include "kernels/registry.h"
+#include "ops/gemm_grid.h"
 #include "pack/pack.h"
 #include "peak.h"
 
@@ -75,9 +76,9 @@ class Problem {
     for (size_t p0 = 0; p0 < panels; p0 += block) {
       const size_t p1 = std::min(panels, p0 + block);
       for (size_t t = 0; t < tiles; ++t) {
-        // Balanced: tiles differ by one row at most.
-        const size_t row = t * shape_.m / tiles;
-        const size_t rows = (t + 1) * shape_.m / tiles - row;
+        const size_t granule = table_.gemm_row_granule;
+        const size_t row = row_part_begin(t, tiles, shape_.m, granule);
+        const size_t rows = row_part_begin(t + 1, tiles, shape_.m, granule) - row;
         point_at(row, rows);
         if (table_.gemm_prepare.run != nullptr) {
           table_.gemm_prepare.run(tile_at(rows, 0), prepared_.data());

@@ -124,6 +124,7 @@ struct Kernel {
 // parent's kernel.
 struct KernelTable {
   size_t gemm_mr;
+  size_t gemm_row_granule = 1;  // a tile of a multiple of this many rows wastes nothing
   PanelGeometry gemm_geometry;
   Kernel<GemmS32Fn> gemm_s32;
   Kernel<GemmU8Fn> gemm_u8;

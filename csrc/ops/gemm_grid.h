@@ -18,10 +18,11 @@ namespace octavo {
 
 struct GemmExtent {
   size_t m;
-  size_t mr;           // most rows of a tile
-  size_t panels;       // >= 1
-  size_t panel_bytes;  // of one
-  size_t macs;         // of the whole product
+  size_t mr;               // most rows of a tile
+  size_t row_granule = 1;  // rows a tile is best a multiple of; divides mr
+  size_t panels;           // >= 1
+  size_t panel_bytes;      // of one
+  size_t macs;             // of the whole product
 };
 
 struct GemmGrid {
@@ -40,6 +41,11 @@ inline size_t part_begin(size_t i, size_t n, size_t total) {
   return total / n * i + total % n * i / n;
 }
 
+// The same in whole granules, of which the last may be short.
+inline size_t row_part_begin(size_t i, size_t n, size_t rows, size_t granule) {
+  return std::min(part_begin(i, n, ceil_div(rows, granule)) * granule, rows);
+}
+
 struct GemmPart {
   size_t row_begin, row_end;
   size_t panel_begin, panel_end;
@@ -47,8 +53,8 @@ struct GemmPart {
 
 inline GemmPart gemm_part(const GemmGrid& grid, const GemmExtent& extent, size_t index) {
   const size_t m = index / grid.n_parts, n = index % grid.n_parts;
-  return {.row_begin = part_begin(m, grid.m_parts, extent.m),
-          .row_end = part_begin(m + 1, grid.m_parts, extent.m),
+  return {.row_begin = row_part_begin(m, grid.m_parts, extent.m, extent.row_granule),
+          .row_end = row_part_begin(m + 1, grid.m_parts, extent.m, extent.row_granule),
           .panel_begin = part_begin(n, grid.n_parts, extent.panels),
           .panel_end = part_begin(n + 1, grid.n_parts, extent.panels)};
 }
@@ -73,8 +79,9 @@ void run_gemm(const Context& context, const GemmExtent& extent, size_t segments,
       const size_t block_begin = part.panel_begin + part_begin(block, blocks, part_panels);
       const size_t block_end = part.panel_begin + part_begin(block + 1, blocks, part_panels);
       for (size_t t = 0; t < tiles; ++t) {
-        const size_t row = part.row_begin + part_begin(t, tiles, part_rows);
-        const size_t rows = part.row_begin + part_begin(t + 1, tiles, part_rows) - row;
+        const size_t begin = row_part_begin(t, tiles, part_rows, extent.row_granule);
+        const size_t rows = row_part_begin(t + 1, tiles, part_rows, extent.row_granule) - begin;
+        const size_t row = part.row_begin + begin;
         fill(row, rows, a);
         const size_t next_end = t + 1 < tiles ? block_end : part.panel_end;
         for (size_t panel = block_begin; panel < block_end; ++panel) {

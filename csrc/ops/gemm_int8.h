@@ -82,6 +82,7 @@ void run_packed(const Context& context, const PackedMatrix& packed, size_t m, co
   const size_t k = packed.segments() * packed.segment_k();
   const GemmExtent extent = {.m = m,
                              .mr = kernels.gemm_mr,
+                             .row_granule = kernels.gemm_row_granule,
                              .panels = packed.panel_count(),
                              .panel_bytes = packed.size_bytes() / packed.panel_count(),
                              .macs = m * packed.n() * k};

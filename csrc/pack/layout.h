@@ -14,11 +14,13 @@
 //
 // Columns past n and k past segment_k hold zero weights, zero bias, zero multiplier.
 //
-// A backend may ask for scheduled panels instead (8 columns): their groups of four k come in an
-// order found at pack time, each with the place of its activations, see pack/schedule.h:
+// A backend may ask for scheduled panels instead: their columns come two by two, and their groups
+// of four k in chains found at pack time, each with the place of its activations, see
+// pack/schedule.h:
 //
-//     int32 bias[8] | float multiplier[8] | uint32 quads, pairs, 0... | int8 weights[steps][8][4]
-//     | uint32 a_offset[steps]                                 steps = 2 * quads + pairs
+//     int32 bias[32] | float multiplier[32] | for each block of k, for each two columns:
+//         uint16 steps, chains, 0, 0 | int8 weights[steps][2][4] | uint16 a_offset[steps]
+//         | uint8 length[chains] | padding to 8 bytes
 //
 // Plain arithmetic on plain types, `static` so that each ISA's object keeps its own copy.
 #pragma once
@@ -32,14 +34,18 @@ enum {
   kPanelAlignment = 64,
   kKr = 4,
   // Scheduled panels and the activations they are read with, see below.
-  kScheduledWidth = 8,
-  kScheduledRows = 8,
+  kScheduledWidth = 32,
+  kScheduledGranule = 8,
+  kScheduledColumns = 2,  // that share their chains
+  kScheduledRows = 24,
+  kScheduledVector = 8,   // rows whose dwords are adjacent
+  kScheduledBlock = 256,  // groups of four k: a tile's stay in the first-level cache
   kPairings = 3
 };
 
 enum PanelOrder : uint32_t {
   kSequential,  // k in the order of the activations
-  kScheduled,   // see pack/schedule.h; nr == granule == kScheduledWidth
+  kScheduled,   // see pack/schedule.h; nr == kScheduledWidth, granule == kScheduledGranule
 };
 
 // The shape of the panels a backend reads.
@@ -81,36 +87,40 @@ static inline const float* panel_multiplier(const uint8_t* panel, size_t width, 
 
 // ---- Scheduled panels -------------------------------------------------------------------------
 
-// Activations are prepared as [kPairings][groups][rows] dwords, one plane per way of pairing the
-// four k of a group, with room for up to kScheduledRows rows; a_offset counts bytes of one row.
+// Activations are prepared as [rows / 8][blocks][kPairings][groups of the block][8] dwords: for
+// eight rows, block after block of groups, one plane per way of pairing the four k of a group. An
+// a_offset counts quarters of such a vector of eight dwords from the beginning of its block.
 struct ScheduledHeader {
   int32_t bias[kScheduledWidth];
   float multiplier[kScheduledWidth];
-  uint32_t quads;  // the first 2 * quads steps, two by two
-  uint32_t pairs;  // the steps after them
-  uint32_t unused[kScheduledWidth - 2];
 };
+
+struct ChainsHeader {
+  uint16_t steps;
+  uint16_t chains;
+  uint16_t unused[2];
+};
+
+enum { kOffsetBytes = 8 };  // what an a_offset of 1 means
 
 // Dwords of one row: segments do not share a dword.
 static inline size_t scheduled_groups(size_t segments, size_t segment_k) {
   return segments * (round_up(segment_k, kKr) / kKr);
 }
 
+// Groups of the block that begins at `first`.
+static inline size_t scheduled_block_groups(size_t groups, size_t first) {
+  return groups - first < kScheduledBlock ? groups - first : (size_t)kScheduledBlock;
+}
+
 static inline size_t scheduled_a_bytes(size_t segments, size_t segment_k) {
   return kPairings * scheduled_groups(segments, segment_k) * kScheduledRows * kKr;
 }
 
-static inline size_t scheduled_panel_bytes(size_t steps) {
-  return round_up(sizeof(ScheduledHeader) + steps * (kScheduledWidth * kKr + sizeof(uint32_t)),
-                  kPanelAlignment);
-}
-
-static inline const int8_t* scheduled_weights(const uint8_t* panel) {
-  return (const int8_t*)(panel + sizeof(ScheduledHeader));
-}
-
-static inline const uint32_t* scheduled_a_offsets(const uint8_t* panel, size_t steps) {
-  return (const uint32_t*)(panel + sizeof(ScheduledHeader) + steps * kScheduledWidth * kKr);
+static inline size_t scheduled_chains_bytes(size_t steps, size_t chains) {
+  return round_up(
+      sizeof(struct ChainsHeader) + steps * (kScheduledColumns * kKr + sizeof(uint16_t)) + chains,
+      sizeof(struct ChainsHeader));
 }
 
 }  // namespace octavo

@@ -43,9 +43,10 @@ void check_int8(const PanelGeometry& geometry, const WeightView& weights,
            std::to_string(geometry.nr));
   }
   if (geometry.order == kScheduled &&
-      (geometry.nr != kScheduledWidth || geometry.granule != kScheduledWidth)) {
+      (geometry.nr != kScheduledWidth || geometry.granule != kScheduledGranule)) {
     refuse("geometry: nr is " + std::to_string(geometry.nr) + ", expected " +
-           std::to_string(kScheduledWidth) + " for scheduled panels");
+           std::to_string(kScheduledWidth) + " and granule " + std::to_string(kScheduledGranule) +
+           " for scheduled panels");
   }
   check_view(weights, kMaxK);
   if (params.a_zero_point < 0 || params.a_zero_point > 255) {

@@ -1,17 +1,18 @@
-// Activations of one tile as the GEMM kernel reads them:
+// Activations of one tile as the GEMM kernel reads them, see pack/layout.h:
 //
-//   prepared[p][g][i] = the dword of group g (four k) of row i, its bytes in kPairingOrder[p]
+//   prepared[rows / 8][block][p][g][i] = the dword of group g (four k) of row i, its bytes in
+//                                        kPairingOrder[p]
 //
-// 8 rows are transposed, 4 dwords of each at a time, so that a group's dwords of all rows are one
-// vector and what the kernel broadcasts lies in one cache line:
+// 8 rows are transposed, 4 dwords of each at a time, so that a group's dwords of all of them are
+// one vector:
 //
 //   vmovdqu, vinserti128 from memory     1 each per group
 //   vpunpck{l,h}dq, vpunpck{l,h}qdq      2 per group
 //   vpshufb                              2 per group: the other two pairings
 //   vmovdqa                              3 per group
 //
-// Fewer rows have groups of 4, 2 or 1 dwords; rows that do not exist repeat the first one. Edges:
-// the last dwords of a segment are loaded under a mask; bytes past the segment are zero.
+// Rows that do not exist repeat the first one of their eight. Edges: the last dwords of a segment
+// are loaded under a mask; bytes past the segment are zero.
 #pragma once
 
 #include <immintrin.h>
@@ -22,7 +23,8 @@
 namespace octavo {
 namespace {
 
-constexpr size_t kGroups = sizeof(__m128i) / kKr;  // transposed at a time
+constexpr size_t kGroupBytes = kScheduledRows * kKr;  // of prepared activations
+constexpr size_t kGroups = sizeof(__m128i) / kKr;     // transposed at a time
 
 // `size` (1..15) bytes of a row.
 OCTAVO_INLINE __m128i load_tail(const uint8_t* a, size_t size) {
@@ -60,52 +62,36 @@ OCTAVO_INLINE __m256i third_order(__m256i dwords) {
                                0, 3, 1, 2, 4, 7, 5, 6, 8, 11, 9, 10, 12, 15, 13, 14));
 }
 
-// The first lanes of v.
-template <size_t Dwords>
-OCTAVO_INLINE void store_first(uint8_t* to, __m256i v) {
-  if constexpr (Dwords == 2) {
-    _mm_storel_epi64((__m128i*)to, _mm256_castsi256_si128(v));
-  } else if constexpr (Dwords == 4) {
-    _mm_store_si128((__m128i*)to, _mm256_castsi256_si128(v));
-  } else {
-    _mm256_store_si256((__m256i*)to, v);
-  }
-}
-
-// Where the planes are; `Slots` rows have room in a group.
-template <size_t Slots>
+// Where eight rows go.
 struct Planes {
   uint8_t* first;
-  size_t bytes;
+  size_t groups;
 
-  // One group of all rows.
   OCTAVO_INLINE_MEMBER void store(size_t group, __m256i dwords) const {
-    uint8_t* at = first + group * Slots * kKr;
-    store_first<Slots>(at, dwords);
-    store_first<Slots>(at + bytes, second_order(dwords));
-    store_first<Slots>(at + 2 * bytes, third_order(dwords));
+    const size_t block = group / kScheduledBlock * kScheduledBlock;
+    const size_t plane = scheduled_block_groups(groups, block) * kGroupBytes;
+    uint8_t* at = first + (kPairings * block + (group - block)) * kGroupBytes;
+    _mm256_store_si256((__m256i*)at, dwords);
+    _mm256_store_si256((__m256i*)(at + plane), second_order(dwords));
+    _mm256_store_si256((__m256i*)(at + 2 * plane), third_order(dwords));
   }
 };
 
 // Transposes four groups; load(row) returns their 16 bytes.
-template <size_t Slots, class Load>
-OCTAVO_INLINE void load_groups(const uint8_t* const (&rows)[Slots], const Load& load,
+template <class Load>
+OCTAVO_INLINE void load_groups(const uint8_t* const (&rows)[kScheduledVector], const Load& load,
                                __m256i (&v)[kGroups]) {
-  for (size_t i = 0; i < kGroups; ++i) {
-    const __m128i low = i < Slots ? load(rows[i]) : _mm_setzero_si128();
-    v[i] = i + 4 < Slots
-               ? _mm256_inserti128_si256(_mm256_castsi128_si256(low), load(rows[i + 4]), 1)
-               : _mm256_castsi128_si256(low);
+  OCTAVO_UNROLL for (size_t i = 0; i < kGroups; ++i) {
+    v[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(load(rows[i])), load(rows[i + 4]), 1);
   }
   transpose(v);
 }
 
-// One segment of every row, from group `group` on.
-template <size_t Slots>
+// One segment of `rows` (1..8) rows, from group `group` on.
 OCTAVO_INLINE void prepare_segment(const uint8_t* const* a, size_t rows, size_t segment_k,
-                                   const Planes<Slots>& planes, size_t group) {
-  const uint8_t* from[Slots];
-  for (size_t i = 0; i < Slots; ++i) from[i] = a[i < rows ? i : 0];
+                                   const Planes& planes, size_t group) {
+  const uint8_t* from[kScheduledVector];
+  for (size_t i = 0; i < kScheduledVector; ++i) from[i] = a[i < rows ? i : 0];
   __m256i v[kGroups];
   size_t k = 0;
   for (; k + sizeof(__m128i) <= segment_k; k += sizeof(__m128i)) {
@@ -119,37 +105,16 @@ OCTAVO_INLINE void prepare_segment(const uint8_t* const* a, size_t rows, size_t 
   for (size_t i = 0; i < (left + kKr - 1) / kKr; ++i) planes.store(group++, v[i]);
 }
 
-// One row needs no transpose.
-OCTAVO_INLINE void prepare_segment(const uint8_t* const* a, size_t, size_t segment_k,
-                                   const Planes<1>& planes, size_t group) {
-  uint8_t* at = planes.first + group * kKr;
-  size_t k = 0;
-  for (; k + sizeof(__m256i) <= segment_k; k += sizeof(__m256i)) {
-    const __m256i v = _mm256_loadu_si256((const __m256i*)(a[0] + k));
-    _mm256_storeu_si256((__m256i*)(at + k), v);
-    _mm256_storeu_si256((__m256i*)(at + planes.bytes + k), second_order(v));
-    _mm256_storeu_si256((__m256i*)(at + 2 * planes.bytes + k), third_order(v));
-  }
-  while (k < segment_k) {
-    const size_t left = segment_k - k;
-    const size_t size = left < sizeof(__m128i) ? left : sizeof(__m128i);
-    const __m256i v = _mm256_castsi128_si256(size < sizeof(__m128i)
-                                                 ? load_tail(a[0] + k, size)
-                                                 : _mm_loadu_si128((const __m128i*)(a[0] + k)));
-    const __m256i exists = first_lanes((size + kKr - 1) / kKr);
-    _mm256_maskstore_epi32((int*)(at + k), exists, v);
-    _mm256_maskstore_epi32((int*)(at + planes.bytes + k), exists, second_order(v));
-    _mm256_maskstore_epi32((int*)(at + 2 * planes.bytes + k), exists, third_order(v));
-    k += size;
-  }
-}
-
-template <size_t Slots>
 OCTAVO_INLINE void prepare(const GemmTile& tile, uint8_t* prepared) {
-  const size_t groups = scheduled_groups(1, tile.segment_k);
-  const Planes<Slots> planes = {prepared, tile.segments * groups * Slots * kKr};
-  for (size_t s = 0; s < tile.segments; ++s) {
-    prepare_segment(tile.a + s * tile.rows, tile.rows, tile.segment_k, planes, s * groups);
+  const size_t segment_groups = scheduled_groups(1, tile.segment_k);
+  const size_t groups = tile.segments * segment_groups;
+  for (size_t row = 0; row < tile.rows; row += kScheduledVector) {
+    const size_t rows = at_most_eight(tile.rows - row);
+    const Planes planes = {prepared + row * kKr, groups};
+    for (size_t s = 0; s < tile.segments; ++s) {
+      prepare_segment(tile.a + s * tile.rows + row, rows, tile.segment_k, planes,
+                      s * segment_groups);
+    }
   }
 }
 

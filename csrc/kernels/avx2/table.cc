@@ -6,10 +6,11 @@ namespace octavo {
 
 constinit const KernelTable kAvx2Table = {
     .gemm_mr = kGemmMrAvx2,
+    .gemm_row_granule = kScheduledVector,
     .gemm_geometry = kGemmGeometryAvx2,
-    .gemm_s32 = {"gemm_u8s8_s32_8x8x4_avx2", gemm_u8s8_s32_8x8x4_avx2},
-    .gemm_u8 = {"gemm_u8s8_u8_8x8x4_avx2", gemm_u8s8_u8_8x8x4_avx2},
-    .gemm_prepare = {"gemm_prepare_8x4_avx2", gemm_prepare_8x4_avx2},
+    .gemm_s32 = {"gemm_u8s8_s32_24x32x4_avx2", gemm_u8s8_s32_24x32x4_avx2},
+    .gemm_u8 = {"gemm_u8s8_u8_24x32x4_avx2", gemm_u8s8_u8_24x32x4_avx2},
+    .gemm_prepare = {"gemm_prepare_24x4_avx2", gemm_prepare_24x4_avx2},
     .matmul_mr = kMatMulMrAvx2,
     .matmul_geometry = kMatMulGeometryAvx2,
     .matmul_u8 = {"gemm_u8s8_u8_5x16x4_avx2", gemm_u8s8_u8_5x16x4_avx2},
