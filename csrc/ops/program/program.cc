@@ -182,10 +182,20 @@ std::vector<StepTraffic> Program::traffic() const {
   return traffic;
 }
 
+// A range per tensor is that of all samples: such a program runs them at once.
+bool Program::reads_whole_batch() const {
+  return std::any_of(steps_.begin(), steps_.end(), [](const Step& step) {
+    const auto* params = std::get_if<step::DynamicParams>(&step.operation);
+    return params != nullptr && !params->per_row;
+  });
+}
+
 std::shared_ptr<Prepared> Program::prepare(size_t batch) const {
   if (!finished_) fail("call finish() before this");
   return plans_.get(batch, [&] {
-    auto segments = cut_into_segments(traffic(), std::max<size_t>(batch, 1), cache_bytes_);
+    const size_t samples = std::max<size_t>(batch, 1);
+    std::vector<Segment> segments = {{0, steps_.size(), samples}};
+    if (!reads_whole_batch()) segments = cut_into_segments(traffic(), samples, cache_bytes_);
     return std::make_shared<Prepared>(batch, std::move(segments), tensors_, uses_, views_,
                                       constants_);
   });

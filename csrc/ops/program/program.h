@@ -84,6 +84,7 @@ class Program {
                                    const std::vector<TensorId>& outputs) const;
   void place_views();
   std::vector<StepTraffic> traffic() const;
+  bool reads_whole_batch() const;
   std::shared_ptr<Prepared> prepare(size_t batch) const;
   void run_segment(const Context& context, const Segment& segment, size_t samples,
                    void* const* data, std::span<double> step_seconds) const;
