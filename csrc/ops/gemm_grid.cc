@@ -19,6 +19,9 @@ constexpr size_t kTasksPerThread = 4;
 // Half of L2 for panels; the rest is for A, C and what the host does meanwhile.
 size_t block_bytes() { return l2_cache_bytes() / 2; }
 
+// Where rows are prepared for every block, that costs more than panels from the next cache do.
+constexpr size_t kBlocksAtOnce = 8;
+
 // How many parts of `total` units give every thread several, down to parts of `least` units; a
 // multiple of the number of threads where that is possible, so that their shares are equal.
 size_t parts_for(size_t threads, size_t total, size_t least) {
@@ -34,12 +37,13 @@ size_t parts_for(size_t threads, size_t total, size_t least) {
 // caches at no such cost. If B exceeds the cache, a thread's tasks are parts of B for the same
 // rows, so that B is streamed once; otherwise they are parts of its rows.
 GemmGrid plan_gemm(const Context& context, const GemmExtent& extent) {
+  const size_t most_bytes = block_bytes() * (extent.prepares ? kBlocksAtOnce : 1);
   const size_t work = std::max(extent.macs, extent.panels * extent.panel_bytes * kMacsPerByte);
   GemmGrid grid = {.threads = useful_threads(context, work, kMacsPerThread),
                    .m_parts = 1,
                    .n_parts = 1,
                    .panels_per_block = std::clamp<size_t>(
-                       block_bytes() / std::max<size_t>(extent.panel_bytes, 1), 1, extent.panels)};
+                       most_bytes / std::max<size_t>(extent.panel_bytes, 1), 1, extent.panels)};
   const size_t threads = grid.threads;
   if (threads == 1) return grid;
   const size_t tasks = threads * kTasksPerThread;

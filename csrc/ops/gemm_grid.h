@@ -23,13 +23,14 @@ struct GemmExtent {
   size_t panels;           // >= 1
   size_t panel_bytes;      // of one
   size_t macs;             // of the whole product
+  bool prepares = false;   // every tile of rows is rearranged once per block of panels
 };
 
 struct GemmGrid {
   size_t threads;
   size_t m_parts;
   size_t n_parts;
-  size_t panels_per_block;  // that stay in the L2 cache
+  size_t panels_per_block;  // that stay in the L2 cache, or near it
 };
 
 GemmGrid plan_gemm(const Context& context, const GemmExtent& extent);

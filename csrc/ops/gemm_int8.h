@@ -80,18 +80,20 @@ void run_packed(const Context& context, const PackedMatrix& packed, size_t m, co
                 const Target& target) {
   const KernelTable& kernels = context.kernels();
   const size_t k = packed.segments() * packed.segment_k();
+  // Kernels that read prepared rows do not need the pointers: one of them says where those are.
+  const bool prepares = kernels.gemm_prepare.run != nullptr;
   const GemmExtent extent = {.m = m,
                              .mr = kernels.gemm_mr,
                              .row_granule = kernels.gemm_row_granule,
                              .panels = packed.panel_count(),
                              .panel_bytes = packed.size_bytes() / packed.panel_count(),
-                             .macs = m * packed.n() * k};
+                             .macs = m * packed.n() * k,
+                             .prepares = prepares};
   auto fill_and_prepare = [&](size_t row, size_t rows, const uint8_t** a) {
     fill(row, rows, a);
     const uint8_t* prepared = prepare_rows(kernels, tile_of(packed, a, rows));
     if (prepared != nullptr) a[0] = prepared;
   };
-  const bool prepares = kernels.gemm_prepare.run != nullptr;
   auto kernel = [&](const uint8_t* const* a, size_t row, size_t rows, size_t panel, size_t next) {
     GemmTile tile = tile_of(packed, a, rows);
     if (next != panel) {
