@@ -48,6 +48,11 @@ using GemmS32Fn = void(const GemmTile& tile, int32_t* c, size_t ldc);
 using GemmU8Fn = void(const GemmTile& tile, const Requant& requant, const Residual& residual,
                       uint8_t* c, size_t ldc);
 
+// Where a table has them: narrow groups of a convolution side by side, each of segment_k = 4 or 8
+// columns that see as many bytes of their own,
+//   c[i][j] = bias[j] + sum_s sum_k a[s][i][j / segment_k * segment_k + k] * b[s][k][j].
+// `cols` is a multiple of 16, and a[s][i] points at as many readable bytes.
+
 // ---- Depthwise ----------------------------------------------------------------------------------
 //
 //   c[r * row_pixels + p][ch] = bias[ch] + sum_x sum_y a(r, y, column)[ch] * w[x][y][ch]
@@ -129,6 +134,9 @@ struct KernelTable {
   Kernel<GemmS32Fn> gemm_s32;
   Kernel<GemmU8Fn> gemm_u8;
   Kernel<GemmPrepareFn> gemm_prepare = {nullptr, nullptr};  // for scheduled panels only
+
+  Kernel<GemmS32Fn> grouped_s32 = {nullptr, nullptr};  // both or none
+  Kernel<GemmU8Fn> grouped_u8 = {nullptr, nullptr};
 
   // The GEMM of panels packed while a network runs, sequential on every ISA.
   size_t matmul_mr;

@@ -12,8 +12,9 @@
 namespace octavo {
 namespace {
 
-ConvPath choose_path(const ConvShape& shape) {
+ConvPath choose_path(const ConvShape& shape, const KernelTable& kernels) {
   if (shape.is_depthwise() && shape.groups > 1) return ConvPath::depthwise;
+  if (has_narrow_groups(shape, kernels)) return ConvPath::groups;
   if (shape.is_pointwise()) return ConvPath::pointwise;
   // With many channels a tap is long enough alone, and windows across a border cost more to copy.
   const bool short_taps = shape.in_channels <= 64 || shape.in_channels % kKr != 0;
@@ -78,6 +79,12 @@ std::vector<PackedMatrix> pack(const Backend& backend, const Conv2dParams& param
   }
   const std::vector<int8_t> weight = channels_last(params.weight, shape);
   const size_t segments = shape.taps();
+  if (path == ConvPath::groups) {
+    WeightView view = group_view(weight, shape, 0, segments);
+    view.n = shape.out_channels;  // all of them
+    packed.push_back(pack_weights(backend.table->gemm_geometry, view, fold));
+    return packed;
+  }
   for (size_t g = 0; g < shape.groups; ++g) {
     packed.push_back(
         pack_weights(backend.table->gemm_geometry, group_view(weight, shape, g, segments), fold));
@@ -159,7 +166,7 @@ void run_depthwise(const Context& context, const ConvShape& shape, const ConvInp
 Conv2d::Conv2d(const Backend& backend, const Conv2dParams& params)
     : shape_(params.shape), layout_(backend.layout), output_(params.output) {
   check_params(params);
-  path_ = choose_path(shape_);
+  path_ = choose_path(shape_, *backend.table);
   run_shape_ = shape_;
   const size_t join =
       path_ == ConvPath::taps ? groups_to_join(shape_, backend.table->gemm_geometry.granule) : 1;
@@ -192,6 +199,9 @@ const char* Conv2d::kernel_name(const Context& context) const {
     return requantizes() && !output_.has_residual ? kernels.depthwise_u8.name
                                                   : kernels.depthwise_s32.name;
   }
+  if (path_ == ConvPath::groups) {
+    return requantizes() ? kernels.grouped_u8.name : kernels.grouped_s32.name;
+  }
   return requantizes() ? kernels.gemm_u8.name : kernels.gemm_s32.name;
 }
 
@@ -209,6 +219,8 @@ void Conv2d::run(const Context& context, const ConvInput<uint8_t>& input,
       return run_taps(context, run_shape_, input, packed_, target);
     case ConvPath::rows:
       return run_rows(context, shape_, input, packed_[0], target);
+    case ConvPath::groups:
+      return run_narrow_groups(context, run_shape_, input, packed_[0], target);
     case ConvPath::depthwise:
       return run_depthwise(context, shape_, input, packed_[0], multiplier_.data(), target);
   }

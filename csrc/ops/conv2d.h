@@ -1,12 +1,14 @@
 // 2-D convolution over NHWC tensors, as implicit GEMM: no im2col buffer.
 //
-// Four paths, chosen when the weights are packed:
+// Five paths, chosen when the weights are packed:
 //   pointwise  1x1, stride 1, no padding, one group: a GEMM over all pixels
 //   rows       dilation_w 1, one group, few channels: a kernel row sees kernel_w * channels
 //   contiguous bytes; only
 //              windows that cross a border at the side are put together in scratch memory
 //   taps       the rest: row pointers per kernel tap; taps outside the image point at a zero-point
-//   row depthwise  groups == in_channels == out_channels
+//   row
+//   groups     the same with a kernel for groups of 4 or 8 channels, where the ISA has one
+//   depthwise  groups == in_channels == out_channels
 #pragma once
 
 #include <cstddef>
@@ -23,7 +25,7 @@
 
 namespace octavo {
 
-enum class ConvPath { pointwise, taps, rows, depthwise };
+enum class ConvPath { pointwise, taps, rows, groups, depthwise };
 
 template <class T>
 struct ConvInput;

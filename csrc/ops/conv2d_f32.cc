@@ -82,18 +82,20 @@ void Conv2dF32::run_depthwise(const Context& context, const ConvInput<float>& in
                             input.padding_row, 1);
   const size_t channels = shape_.in_channels, taps = shape_.taps();
   const KernelTable& kernels = context.kernels();
-  run_pixel_tiles(context, input.pixels(), taps * channels, [&](size_t pixel, size_t pixels) {
-    const float** a = scratch<const float*>(Scratch::row_pointers, pixels * taps);
-    rows.fill_by_pixel(pixel, pixels, a);
-    const DepthwiseF32Tile tile = {.a = a,
-                                   .pixels = pixels,
-                                   .taps = taps,
-                                   .channels = channels,
-                                   .weights = reinterpret_cast<const float*>(depthwise_.data()),
-                                   .lo = lo_,
-                                   .hi = hi_};
-    kernels.depthwise_f32.run(tile, y + pixel * channels, channels);
-  });
+  constexpr size_t kTile = 32;
+  run_pixel_tiles(
+      context, input.pixels(), kTile, taps * channels, [&](size_t pixel, size_t pixels) {
+        const float** a = scratch<const float*>(Scratch::row_pointers, pixels * taps);
+        rows.fill_by_pixel(pixel, pixels, a);
+        const DepthwiseF32Tile tile = {.a = a,
+                                       .pixels = pixels,
+                                       .taps = taps,
+                                       .channels = channels,
+                                       .weights = reinterpret_cast<const float*>(depthwise_.data()),
+                                       .lo = lo_,
+                                       .hi = hi_};
+        kernels.depthwise_f32.run(tile, y + pixel * channels, channels);
+      });
 }
 
 }  // namespace octavo

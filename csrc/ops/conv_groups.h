@@ -50,16 +50,13 @@ inline bool shares_pointers(const ConvShape& shape, const std::vector<PackedMatr
 template <class Target>
 void run_groups(const Context& context, const ConvShape& shape, const ConvInput<uint8_t>& input,
                 const std::vector<PackedMatrix>& packed, const Target& target) {
-  constexpr size_t kMacsPerThread = size_t{1} << 18;  // small groups run below full speed
   const KernelTable& kernels = context.kernels();
   const TapRows<uint8_t> rows(shape, input.in, input.out, input.x, input.pixel_stride,
                               input.padding_row, 1);
-  const size_t pixels = input.pixels(), tiles = ceil_div(pixels, kernels.gemm_mr);
-  const size_t macs = pixels * shape.out_channels * shape.taps() * shape.group_in();
-  const size_t threads = useful_threads(context, macs, kMacsPerThread);
-  const size_t tasks = threads == 1 ? 1 : std::min(tiles, 4 * threads);
-  auto run_tile = [&](size_t first, size_t count, const uint8_t** a) {
+  const size_t macs = shape.out_channels * shape.taps() * shape.group_in();
+  auto run_tile = [&](size_t first, size_t count) {
     const size_t pointers = shape.taps() * count;
+    const uint8_t** a = scratch<const uint8_t*>(Scratch::row_pointers, pointers);
     rows(first, count, a);
     for (size_t g = 0; g < shape.groups; ++g) {
       GemmTile tile = tile_of(packed[g], a, count);
@@ -70,16 +67,39 @@ void run_groups(const Context& context, const ConvShape& shape, const ConvInput<
       for (size_t i = 0; i < pointers; ++i) a[i] += shape.group_in();
     }
   };
-  auto task = [&](size_t index) {
-    const uint8_t** a =
-        scratch<const uint8_t*>(Scratch::row_pointers, shape.taps() * kernels.gemm_mr);
-    const size_t end = part_begin(index + 1, tasks, tiles);
-    for (size_t t = part_begin(index, tasks, tiles); t < end; ++t) {
-      const size_t first = part_begin(t, tiles, pixels);
-      run_tile(first, part_begin(t + 1, tiles, pixels) - first, a);
+  run_pixel_tiles(context, input.pixels(), kernels.gemm_mr, macs, run_tile);
+}
+
+// Groups for which some ISAs have a kernel: nothing is joined, no zero is multiplied.
+inline bool has_narrow_groups(const ConvShape& shape, const KernelTable& kernels) {
+  const size_t group = shape.group_in();
+  return kernels.grouped_u8.run != nullptr && shape.groups > 1 && shape.group_out() == group &&
+         (group == 4 || group == 8) && shape.in_channels % 16 == 0;
+}
+
+// The same with that kernel: a panel's columns see as many channels of A.
+template <class Target>
+void run_narrow_groups(const Context& context, const ConvShape& shape,
+                       const ConvInput<uint8_t>& input, const PackedMatrix& packed,
+                       const Target& target) {
+  const KernelTable& kernels = context.kernels();
+  const size_t nr = packed.geometry().nr;
+  const TapRows<uint8_t> rows(shape, input.in, input.out, input.x, input.pixel_stride,
+                              input.padding_row, packed.repeats());
+  auto run_tile = [&](size_t first, size_t count) {
+    const size_t pointers = packed.segments() * count;
+    const uint8_t** a = scratch<const uint8_t*>(Scratch::row_pointers, pointers);
+    rows(first, count, a);
+    for (size_t panel = 0; panel < packed.panel_count(); ++panel) {
+      GemmTile tile = tile_of(packed, a, count);
+      tile.panel = packed.panel(panel);
+      tile.cols = packed.panel_cols(panel);
+      run_grouped_tile(kernels, tile, target.at(first, panel * nr));
+      for (size_t i = 0; i < pointers; ++i) a[i] += nr;
     }
   };
-  parallel_for(context, pixels == 0 ? 0 : tasks, threads, task);
+  const size_t macs = shape.out_channels * packed.segments() * packed.segment_k();
+  run_pixel_tiles(context, input.pixels(), kernels.gemm_mr, macs, run_tile);
 }
 
 }  // namespace octavo

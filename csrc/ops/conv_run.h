@@ -35,19 +35,19 @@ ConvInput<T> check_conv_input(const ConvShape& shape, const T* x, size_t batch, 
   return {x, batch, {h, w}, out, reinterpret_cast<const T*>(padding_row), shape.in_channels};
 }
 
-// The pixels of a depthwise convolution in tiles, shared out between threads.
+// Pixels in tiles of at most `most`, shared out between threads; for kernels below full speed.
 template <class RunTile>
-void run_pixel_tiles(const Context& context, size_t pixels, size_t macs_per_pixel,
+void run_pixel_tiles(const Context& context, size_t pixels, size_t most, size_t macs_per_pixel,
                      const RunTile& run_tile) {
-  constexpr size_t kTile = 32;
   constexpr size_t kMacsPerThread = size_t{1} << 18;
-  const size_t tiles = (pixels + kTile - 1) / kTile;
+  const size_t tiles = ceil_div(pixels, most);
   const size_t threads = useful_threads(context, pixels * macs_per_pixel, kMacsPerThread);
   const size_t tasks = threads == 1 ? 1 : std::min(tiles, 4 * threads);
   auto task = [&](size_t index) {
     const size_t end = part_begin(index + 1, tasks, tiles);
     for (size_t t = part_begin(index, tasks, tiles); t < end; ++t) {
-      run_tile(t * kTile, std::min(kTile, pixels - t * kTile));
+      const size_t first = part_begin(t, tiles, pixels);
+      run_tile(first, part_begin(t + 1, tiles, pixels) - first);
     }
   };
   parallel_for(context, pixels == 0 ? 0 : tasks, threads, task);

@@ -74,6 +74,16 @@ void run_panel(const KernelTable& kernels, GemmTile tile, const PackedMatrix& pa
   run_tile(kernels, tile, target.at(0, panel * packed.geometry().nr));
 }
 
+inline void run_grouped_tile(const KernelTable& kernels, const GemmTile& tile,
+                             const S32Target& target) {
+  kernels.grouped_s32.run(tile, target.c, target.ldc);
+}
+
+inline void run_grouped_tile(const KernelTable& kernels, const GemmTile& tile,
+                             const U8Target& target) {
+  kernels.grouped_u8.run(tile, target.requant, target.residual, target.c, target.ldc);
+}
+
 // fill(row, rows, a) writes the pointers of packed.segments() segments, repeats included.
 template <class Fill, class Target>
 void run_packed(const Context& context, const PackedMatrix& packed, size_t m, const Fill& fill,

@@ -22,6 +22,7 @@ TEST(Registry, RowsAreCompleteAndScalarIsLast) {
     EXPECT_NE(table.gemm_s32.run, nullptr);
     EXPECT_NE(table.gemm_u8.run, nullptr);
     EXPECT_NE(table.matmul_u8.run, nullptr);
+    EXPECT_EQ(table.grouped_s32.run == nullptr, table.grouped_u8.run == nullptr);
     EXPECT_NE(table.depthwise_s32.run, nullptr);
     EXPECT_NE(table.depthwise_u8.run, nullptr);
     EXPECT_NE(table.requantize_s32.run, nullptr);

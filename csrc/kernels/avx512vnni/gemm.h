@@ -10,5 +10,7 @@ static constexpr PanelGeometry kGemmGeometryAvx512Vnni = {.nr = 64, .granule = 1
 
 GemmS32Fn gemm_u8s8_s32_24x64x4_avx512vnni;
 GemmU8Fn gemm_u8s8_u8_24x64x4_avx512vnni;
+GemmS32Fn grouped_u8s8_s32_24x64x4_avx512vnni;
+GemmU8Fn grouped_u8s8_u8_24x64x4_avx512vnni;
 
 }  // namespace octavo

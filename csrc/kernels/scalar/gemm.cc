@@ -52,20 +52,33 @@ void accumulate(const GemmTile& tile, Accumulators& acc) {
   }
 }
 
-}  // namespace
+// Columns of a group, segment_k of them, see bytes of their own.
+void accumulate_grouped(const GemmTile& tile, Accumulators& acc) {
+  const size_t width = width_of(tile), group = tile.segment_k;
+  const int32_t* bias = panel_bias(tile.panel);
+  const int8_t* b = panel_weights(tile.panel, width);
+  for (size_t i = 0; i < tile.rows; ++i) {
+    for (size_t j = 0; j < width; ++j) {
+      acc[i][j] = (uint32_t)bias[j];
+      for (size_t s = 0; s < tile.segments; ++s) {
+        const uint8_t* a = tile.a[s * tile.rows + i] + j / group * group;
+        for (size_t k = 0; k < group; ++k) {
+          const int8_t* four = b + ((s * group + k) / kKr * width + j) * kKr;
+          acc[i][j] += (uint32_t)(a[k] * four[k % kKr]);
+        }
+      }
+    }
+  }
+}
 
-void gemm_u8s8_s32_4x16x4_scalar(const GemmTile& tile, int32_t* c, size_t ldc) {
-  Accumulators acc;
-  accumulate(tile, acc);
+void store(const GemmTile& tile, const Accumulators& acc, int32_t* c, size_t ldc) {
   for (size_t i = 0; i < tile.rows; ++i) {
     for (size_t j = 0; j < tile.cols; ++j) c[i * ldc + j] = (int32_t)acc[i][j];
   }
 }
 
-void gemm_u8s8_u8_4x16x4_scalar(const GemmTile& tile, const Requant& requant,
-                                const Residual& residual, uint8_t* c, size_t ldc) {
-  Accumulators acc;
-  accumulate(tile, acc);
+void store(const GemmTile& tile, const Accumulators& acc, const Requant& requant,
+           const Residual& residual, uint8_t* c, size_t ldc) {
   const float* multiplier =
       panel_multiplier(tile.panel, width_of(tile), tile.segments, tile.segment_k);
   for (size_t i = 0; i < tile.rows; ++i) {
@@ -77,6 +90,34 @@ void gemm_u8s8_u8_4x16x4_scalar(const GemmTile& tile, const Requant& requant,
       c[i * ldc + j] = requantize_one(v, requant);
     }
   }
+}
+
+}  // namespace
+
+void gemm_u8s8_s32_4x16x4_scalar(const GemmTile& tile, int32_t* c, size_t ldc) {
+  Accumulators acc;
+  accumulate(tile, acc);
+  store(tile, acc, c, ldc);
+}
+
+void gemm_u8s8_u8_4x16x4_scalar(const GemmTile& tile, const Requant& requant,
+                                const Residual& residual, uint8_t* c, size_t ldc) {
+  Accumulators acc;
+  accumulate(tile, acc);
+  store(tile, acc, requant, residual, c, ldc);
+}
+
+void grouped_u8s8_s32_4x16x4_scalar(const GemmTile& tile, int32_t* c, size_t ldc) {
+  Accumulators acc;
+  accumulate_grouped(tile, acc);
+  store(tile, acc, c, ldc);
+}
+
+void grouped_u8s8_u8_4x16x4_scalar(const GemmTile& tile, const Requant& requant,
+                                   const Residual& residual, uint8_t* c, size_t ldc) {
+  Accumulators acc;
+  accumulate_grouped(tile, acc);
+  store(tile, acc, requant, residual, c, ldc);
 }
 
 }  // namespace octavo
