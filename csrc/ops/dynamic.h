@@ -90,4 +90,11 @@ inline void run_tile(const KernelTable& kernels, const GemmTile& tile,
   target.store(kernels, acc, tile.rows, tile.cols);
 }
 
+inline void run_grouped_tile(const KernelTable& kernels, const GemmTile& tile,
+                             const DynamicTarget& target) {
+  int32_t* acc = scratch<int32_t>(Scratch::accumulators, tile.rows * tile.cols);
+  kernels.grouped_s32.run(tile, acc, tile.cols);
+  target.store(kernels, acc, tile.rows, tile.cols);
+}
+
 }  // namespace octavo
