@@ -54,6 +54,7 @@ from octavo.schemes import Quantized, Scheme, choose_scales, fake_quantize
 if TYPE_CHECKING:
     from octavo.graph import Session
     from octavo.quantize import calibrate_model, quantize_dynamic, quantize_model
+    from octavo.report import analyze
 
 __all__ = [
     "BackendError",
@@ -74,6 +75,7 @@ __all__ = [
     "__version__",
     "activation_table",
     "add",
+    "analyze",
     "backend",
     "backends",
     "calibrate_model",
@@ -112,6 +114,7 @@ __version__: str = _core.build_info()["version"]
 # What reads and writes ONNX is imported when first asked for: octavo itself needs NumPy alone.
 _NEEDS_ONNX = {
     "Session": "octavo.graph",
+    "analyze": "octavo.report",
     "calibrate_model": "octavo.quantize",
     "quantize_dynamic": "octavo.quantize",
     "quantize_model": "octavo.quantize",
