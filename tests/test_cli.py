@@ -28,7 +28,7 @@ from cli_support import (
     succeed,
 )
 
-COMMANDS = ["calibrate", "quantize", "run", "eval", "bench", "inspect", "info", "demo"]
+COMMANDS = ["calibrate", "quantize", "analyze", "run", "eval", "bench", "inspect", "info", "demo"]
 TF = ("--preprocess", "tf")
 
 

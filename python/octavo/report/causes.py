@@ -129,4 +129,4 @@ def _weight_cause(weights: WeightAnalysis) -> Cause:
             "weights",
             f"weights: a channel's largest is {weights.peak:.0f} times its root mean square",
         )
-    return Cause("rounding", "weights", "weights, to 8 bits")
+    return Cause("rounding", "weights", "weights, rounded to 8 bits")

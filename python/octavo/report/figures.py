@@ -162,7 +162,6 @@ def _weights(axes: Axes, weights: WeightAnalysis) -> None:
         above = np.array([high[group].max() for group in groups])
         axes.stairs(above, edges, baseline=below, **style)
 
-    title = "weights: range of each output channel"
     if weights.equalized:
         band(weights.low, weights.high, fill=True, color=FLOAT, alpha=0.6, label="before")
         band(weights.int8_low, weights.int8_high, color=INT8, lw=1, label="after equalization")
@@ -171,7 +170,7 @@ def _weights(axes: Axes, weights: WeightAnalysis) -> None:
         band(weights.int8_low, weights.int8_high, fill=True, color=INT8, alpha=0.7)
     axes.axhline(0.0, color="#000000", lw=0.5)
     axes.set_xlim(-0.5, count - 0.5)
-    axes.set_title(title, loc="left", fontsize=9)
+    axes.set_title("range of weights", loc="left", fontsize=9)
     axes.set_xlabel("output channel")
 
 

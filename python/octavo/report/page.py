@@ -120,7 +120,8 @@ def _worst(layers: Sequence[LayerAnalysis], numbers: dict[str, int]) -> str:
             decibels(layer.isolated),
             decibels(layer.propagated),
             decibels(layer.on_outputs),
-            f"<b>{escape(layer.cause.code)}</b>: {escape(layer.cause.text)}",
+            f'<div class="cause"><b>{escape(layer.cause.code)}</b>: '
+            f"{escape(layer.cause.text)}</div>",
         )
         for layer in layers
     ]

@@ -8,7 +8,9 @@ h1 { font-size: 1.6rem; margin: 0 0 1rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #ccc; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; margin: 0; }
 dt { color: #555; } dd { margin: 0; font-variant-numeric: tabular-nums; }
-figure { margin: .5rem 0; } figure svg { display: block; width: 100%; height: auto; }
+figure { margin: .5rem 0; overflow-x: auto; }
+figure svg { display: block; width: 100%; min-width: 36rem; height: auto; }
+.cause { min-width: 18rem; }
 figcaption, caption { color: #555; font-size: .85rem; text-align: left; }
 caption { padding-bottom: .3rem; }
 .wide { overflow-x: auto; }
