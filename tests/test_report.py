@@ -14,6 +14,7 @@ import octavo
 from graph_support import Array, Builder
 from octavo.errors import CalibrationError, InvalidArgumentError, InvalidModelError
 from octavo.report import Analysis, LayerAnalysis, analyze
+from test_graph_transformer import encoder, tokens
 
 
 def two_layers(
@@ -239,6 +240,16 @@ def test_other_tools_networks(rng: np.random.Generator, tmp_path: Any) -> None:
         assert len(found.layers) >= 3
         assert all(layer.propagated > 25 for layer in found.layers)
         assert sum(layer.weights is not None for layer in found.layers) == 1
+
+
+def test_a_transformer(rng: np.random.Generator) -> None:
+    model, x = encoder(rng), tokens(rng, 8)
+    found = analyze(model, octavo.quantize_model(model, x), x)
+    assert found.samples == 8
+    ops = {op for layer in found.layers for op in layer.ops}
+    assert {"MatMul", "Softmax", "LayerNormalization"} <= ops
+    assert all(layer.isolated > 20 for layer in found.layers)
+    assert all(math.isfinite(layer.on_outputs or math.nan) for layer in found.layers)
 
 
 def test_bad_arguments(rng: np.random.Generator, data: Array) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -174,6 +176,33 @@ def test_the_command(work: Workspace, found: Analysis, tmp_path: Path) -> None:
     from_files = succeed(*arguments, "--data", folder, *TF, "--no-outputs", "--json").json
     assert from_files["output_sqnr_db"] == result["output_sqnr_db"]
     assert {entry["on_outputs_db"] for entry in from_files["layers"]} == {None}
+
+
+def test_every_stage_shows_its_progress(
+    work: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    from octavo.cli import output
+
+    seen: dict[str, list[tuple[int, int | None]]] = {}
+
+    @contextlib.contextmanager
+    def stages(*, quiet: bool = False) -> Iterator[output.StageUpdate]:
+        yield lambda stage, done, total: seen.setdefault(stage, []).append((done, total))
+
+    monkeypatch.setattr(output, "stages", stages)
+    out = tmp_path / "report.html"
+    arguments = ("analyze", work.float_onnx, work.int8_onnx, "--data", work.data_npz, "-o", out)
+    succeed(*arguments, *TF, "--samples", 20)
+    assert list(seen) == [
+        "reading samples",
+        "running both networks",
+        "one layer at a time",
+        "drawing",
+    ]
+    for calls in seen.values():
+        assert calls == sorted(calls)
+        assert calls[-1][0] == calls[-1][1]
 
 
 @pytest.mark.parametrize(

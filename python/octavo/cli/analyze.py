@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from octavo.cli import output, preprocess
-from octavo.cli.data import open_dataset
+from octavo.cli.data import Dataset, Feeds, open_dataset
 from octavo.cli.files import check_output, existing_file
 from octavo.cli.models import load_graph
 from octavo.cli.quantize import FeedsSequence
@@ -22,7 +25,7 @@ EXAMPLE = (
     "octavo analyze net.onnx net_int8.onnx --data images.npz -o report.html --preprocess imagenet"
 )
 LISTED = 10
-DRAWING = "drawing"
+READING, DRAWING = "reading samples", "drawing"
 
 
 def command(
@@ -87,8 +90,9 @@ def command(
     how = preprocess.preprocessing(preset, scale, mean, std, resize, layout)
     inputs = load_graph(model).inputs
     dataset = open_dataset(data, "--data", inputs, how)
-    feeds = FeedsSequence(dataset, inputs, samples, 1)
     with output.stages(quiet=as_json) as update:
+        dataset = with_progress(dataset, min(samples, dataset.count), update)
+        feeds = FeedsSequence(dataset, inputs, samples, 1)
         found = analyze(
             model, quantized, feeds, samples=samples, on_outputs=on_outputs, progress=update
         )
@@ -104,6 +108,20 @@ def command(
     show(found)
     seconds = output.duration(time.perf_counter() - start)
     print(f"wrote {out}: {output.size(out.stat().st_size)}, {found.samples} samples in {seconds}")
+
+
+def with_progress(dataset: Dataset, total: int, update: output.StageUpdate) -> Dataset:
+    """Return a dataset that reports how many samples were read from it."""
+    done = 0
+
+    def read(index: NDArray[np.int64]) -> Feeds:
+        nonlocal done
+        feeds = dataset.read(index)
+        done += len(index)
+        update(READING, min(done, total), total)
+        return feeds
+
+    return replace(dataset, read=read)
 
 
 def show(found: Analysis) -> None:

@@ -113,12 +113,12 @@ def _tensor_cause(tensor: TensorAnalysis, source: str) -> Cause:
 
 
 def _weight_cause(weights: WeightAnalysis) -> Cause:
-    if not weights.per_channel and weights.spread > SPREAD:
+    if not weights.per_channel and (weights.spread > SPREAD or weights.coarse > COARSE):
         return Cause(
             "shared scale",
             "weights",
-            f"weights: one scale, and the largest channel is {weights.spread:.0f} times the "
-            "median one",
+            f"weights: one scale for channels of which the largest is {weights.spread:.0f} times "
+            f"the median one; {weights.coarse:.0%} of them use less than 7 bits",
         )
     if weights.coarse > COARSE:
         text = f"weights: {weights.coarse:.0%} of the channels use less than 7 bits"
