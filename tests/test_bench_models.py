@@ -10,7 +10,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 
 import models  # noqa: E402, bench/ is on the path
-from peers import elementwise, problems, report, shapes, suites, timing  # noqa: E402
+from peers import elementwise, page, problems, report, shapes, suites, timing  # noqa: E402
 
 SMALL_BERT = {"tokens": 8, "hidden": 32, "heads": 4, "ffn": 64}
 NETWORKS: list[tuple[Callable[[], Any], tuple[int, ...], tuple[int, ...]]] = [
@@ -186,11 +186,11 @@ def test_a_page_keeps_what_was_written_by_hand(tmp_path: Path) -> None:
     }
     suites_ = [suite_of([1e-9] * 3, [2e-9] * 3)]
     results = {"date": "2026-01-01T00:00:00", "machine": machine, "suites": suites_}
-    page = tmp_path / "benchmarks.md"
-    report.write_page(results, page)
-    page.write_text(page.read_text("utf-8") + "By hand.\n", "utf-8")
-    report.write_page(results, page)
-    text = page.read_text("utf-8")
+    path = tmp_path / "benchmarks.md"
+    page.write_page(results, path)
+    path.write_text(path.read_text("utf-8") + "By hand.\n", "utf-8")
+    page.write_page(results, path)
+    text = path.read_text("utf-8")
     assert text.count("2.00x |") == 1
     assert text.endswith("By hand.\n")
     assert {p.name for p in (tmp_path / "images").iterdir()} == {"speedups.svg", "roofline.svg"}

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from . import machine, network, report, roster, shapes, worker
+from . import machine, network, page, report, roster, shapes, worker
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -198,13 +198,13 @@ def everything(
 @app.command("report")
 def report_command(
     results: Annotated[list[Path], typer.Argument(help="Files that --json wrote.")],
-    page: Annotated[
+    path: Annotated[
         Path, typer.Option("--page", help="Markdown page whose generated part is replaced.")
     ] = worker.ROOT / "docs" / "benchmarks.md",
 ) -> None:
     """Write tables into a page and charts beside it."""
-    loaded = [json.loads(path.read_text("utf-8")) for path in results]
-    report.write_page(report.merged(loaded), page)
+    loaded = [json.loads(file.read_text("utf-8")) for file in results]
+    page.write_page(page.merged(loaded), path)
 
 
 if __name__ == "__main__":

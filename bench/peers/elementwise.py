@@ -79,10 +79,15 @@ def layer_norm_vectors(channels: int) -> tuple[Array, Array]:
 
 
 def _layer_norm(q: Array) -> Array:
-    out = {"out_scale": float(_F32(OUT_SCALE)), "out_zero_point": OUT_ZERO_POINT}
     gamma, beta = layer_norm_vectors(q.shape[-1])
     return reference.layer_norm(
-        q, gamma, beta, x_scale=float(_F32(SCALES[0])), epsilon=EPSILON, **out
+        q,
+        gamma,
+        beta,
+        x_scale=float(_F32(SCALES[0])),
+        epsilon=EPSILON,
+        out_scale=float(_F32(OUT_SCALE)),
+        out_zero_point=OUT_ZERO_POINT,
     )
 
 

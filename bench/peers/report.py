@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -12,7 +11,8 @@ from .network import PEERS as NETWORK_PEERS
 from .roster import PEERS
 
 Json = dict[str, Any]
-BEGIN, END = "<!-- generated: bench.peers -->", "<!-- end of generated -->"
+# Of what only moves bytes: the kinds of limit, of which the higher one counts.
+COPY_LIMITS = {"memcpy": ("copy",), "the best copy": ("copy", "streamed")}
 TITLES = {
     "gemm": "GEMM, requantized to u8",
     "conv": "Convolutions of ResNet-50",
@@ -21,15 +21,6 @@ TITLES = {
     "elementwise": "Elementwise",
     "network": "Networks",
 }
-PREAMBLE = """# Benchmarks
-
-Made by `python -m bench.peers all --threads 1 --threads 2 --json results.json` and
-`python -m bench.peers report results.json`, with the `bench` extra installed (and PyTorch, where
-wanted). All libraries get the same bytes, shapes and quantization parameters; their results are
-compared with the exact ones first; then they run in turns in one process pinned to as many CPUs as
-it has threads. Figures are medians of rounds; ± is half the interquartile range.
-
-"""
 
 
 def integer(name: str) -> bool:
@@ -53,10 +44,10 @@ def speedup(results: dict[str, Json]) -> float | None:
     return float(median(theirs / ours for theirs, ours in pairs))
 
 
-def share_of_limit(problem: Json, name: str) -> float | None:
-    """What a peer reaches of the limit measured in the same rounds."""
-    kinds = [("int8" if integer(name) else "float32")] if problem["macs"] else ["copy", "streamed"]
-    limits = [problem["limits"][kind] for kind in kinds if kind in problem["limits"]]
+def share_of_limit(problem: Json, name: str, kinds: Sequence[str] = ()) -> float | None:
+    """What a peer reaches of the highest of some limits measured in the same rounds."""
+    arithmetic = "int8" if integer(name) else "float32"
+    limits = [problem["limits"][k] for k in kinds or [arithmetic] if k in problem["limits"]]
     if not limits or name not in problem["results"]:
         return None
     limit = [max(rates) for rates in zip(*limits, strict=True)]
@@ -106,19 +97,24 @@ def _rate(problem: Json, name: str) -> str:
 def _op_table(suite: Json) -> str:
     problems = suite["problems"]
     names = _names(problems)
-    unit, limit = ("GB/s", "best copy") if suite["suite"] == "elementwise" else ("GMAC/s", "peak")
-    with_limit = any(share_of_limit(p, "octavo") is not None for p in problems)
+    moves = suite["suite"] == "elementwise"
+    limits = COPY_LIMITS if moves else {"peak": ()}
+    shares = {
+        f"octavo, % of {title}": [share_of_limit(p, "octavo", kinds) for p in problems]
+        for title, kinds in limits.items()
+    }
+    shares = {title: found for title, found in shares.items() if any(found)}
     with_octavo = "octavo" in names and len(names) > 1
-    header = [unit, *names]
-    header += [f"octavo, % of {limit}"] * with_limit + ["octavo / best int8 peer"] * with_octavo
+    header = ["GB/s" if moves else "GMAC/s", *names, *shares]
+    header += ["octavo / best int8 peer"] * with_octavo
     rows = [
         [
             problem["name"],
             *(_rate(problem, name) for name in names),
-            *[_percent(share_of_limit(problem, "octavo"))] * with_limit,
+            *(_percent(found[i]) for found in shares.values()),
             *[_ratio(speedup(problem["results"]))] * with_octavo,
         ]
-        for problem in problems
+        for i, problem in enumerate(problems)
     ]
     return _table(header, rows) + "\n" + _summary(problems)
 
@@ -275,27 +271,3 @@ def markdown(results: Json) -> str:
     sections = map(suite_markdown, results["suites"])
     parts = [_machine(results), _paths(results), *sections, _scaling(results)]
     return "\n".join(part for part in parts if part)
-
-
-def merged(files: list[Json]) -> Json:
-    """Several runs as one; a suite measured twice counts as measured last."""
-    suites = {_order(suite): suite for results in files for suite in results["suites"]}
-    return {**files[-1], "suites": [suites[key] for key in sorted(suites)]}
-
-
-def _order(suite: Json) -> tuple[bool, int, int]:
-    return suite["avx2"], list(TITLES).index(suite["suite"]), suite["threads"]
-
-
-def write_page(results: Json, page: Path) -> None:
-    """Replace the page's generated part, or begin the page; charts go into images/ beside it."""
-    from .plots import draw
-
-    charts = draw(results, page.parent / "images")
-    links = "\n".join(f"![{title}](images/{path.name})\n" for title, path in charts)
-    generated = f"{BEGIN}\n\n{links}\n{markdown(results)}\n{END}\n"
-    text = page.read_text("utf-8") if page.is_file() else f"{PREAMBLE}{BEGIN}\n{END}\n"
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{page.name} has no lines {BEGIN!r} and {END!r} to write between")
-    before, after = text.split(BEGIN)[0], text.split(END, 1)[1].removeprefix("\n")
-    page.write_text(before + generated + after, "utf-8")
