@@ -148,6 +148,25 @@ def test_what_only_moves_bytes_shares_a_scale(rng: np.random.Generator) -> None:
     assert set(params) == {"input", y, pooled, shaped, other, joined, last}
 
 
+def test_what_only_a_concat_reads_shares_its_scale(rng: np.random.Generator) -> None:
+    b = Builder(IMAGE)
+    left, right, both = (
+        b.node("Conv", "input", b.constant(np.float32(scale * rng.standard_normal((4, 3, 3, 3)))))
+        for scale in (0.1, 4, 1)
+    )
+    inner = b.node("Concat", left, right, axis=1)
+    outer = b.node("Concat", inner, both, axis=1)
+    sides = [
+        b.node("Conv", name, b.constant(np.float32(rng.standard_normal((2, channels, 1, 1)))))
+        for name, channels in ((outer, 12), (both, 4))
+    ]
+    x = rng.standard_normal((40, 3, 16, 16)).astype(np.float32)
+    _, report = quantize_with_report(b.model(*sides), x)
+    params = {t.name: t.params for t in report.tensors}
+    assert params[left] == params[right] == params[inner] == params[outer]
+    assert params[both] != params[outer]  # it has another reader
+
+
 def test_report_says_what_happened(model: onnx.ModelProto, images: Array) -> None:
     name = next(n.name for n in model.graph.node if n.op_type == "Gemm")
     seen: list[tuple[str, int, int | None]] = []

@@ -61,6 +61,7 @@ def place(graph: Graph, exclude: frozenset[str], style: str = "octavo") -> Place
         for name in (*node.inputs, walker.after_clamps(node.output)):
             placement.ranges.setdefault(name, name)
     walker.flow(placement)
+    walker.share_concats(placement)
     placement.centered = {placement.ranges[node.input(1)] for node in placement.pairs}
     placement.centered -= placement.fractions
     walker.prune(placement)
@@ -179,6 +180,17 @@ class _Walker:
             else:
                 functions.visit(node)
         self._tables = functions.found
+
+    def share_concats(self, placement: Placement) -> None:
+        """What only a Concat reads takes the parameters of its result: rounded once, not twice."""
+        ranges = placement.ranges
+        for node in reversed(self._graph.nodes):  # the outer of two nested ones decides
+            if node.op != "Concat" or node.output not in ranges:
+                continue
+            for name in node.inputs:
+                own = ranges.get(name) == name and name not in placement.fractions
+                if own and self._only_reader(name) is node:
+                    ranges[name] = ranges[node.output]
 
     def _keeps_range(self, node: Node) -> bool:
         """Whether a node's output needs no other parameters than its input: 0 is always in."""
