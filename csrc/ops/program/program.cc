@@ -168,6 +168,8 @@ void Program::place_views() {
 std::vector<StepTraffic> Program::traffic() const {
   std::vector<StepTraffic> traffic;
   const auto bytes = [&](TensorId id) {
+    // What is the caller's comes from memory and goes there, in groups of any size.
+    if (uses_[id].home == Home::input || uses_[id].home == Home::output) return size_t{0};
     return tensors_[id].elements * dtype_bytes(tensors_[id].dtype);
   };
   for (const Step& step : steps_) {
