@@ -118,7 +118,7 @@ def command(
             min=1,
             help="Calibrate on so many samples, evenly spread. Example: --samples 512",
         ),
-    ] = 256,
+    ] = 512,
     batch_size: Annotated[
         int,
         typer.Option(
