@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from octavo.cli import output, preprocess
-from octavo.cli.data import open_dataset
+from octavo.cli.data import BatchSizeOption, SamplesOption, open_dataset
 from octavo.cli.files import check_output, existing_file
 from octavo.cli.models import load_graph
 from octavo.cli.quantize import feeds_of
@@ -49,23 +49,8 @@ def command(
             "Example: --merge a.calib b.calib",
         ),
     ] = False,
-    samples: Annotated[
-        int,
-        typer.Option(
-            "--samples",
-            min=1,
-            help="Calibrate on so many samples, evenly spread. Example: --samples 512",
-        ),
-    ] = 512,
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            "--batch-size",
-            min=1,
-            help="Samples per step, unless the network fixes it; the result is the same for any. "
-            "Example: --batch-size 8",
-        ),
-    ] = 16,
+    samples: SamplesOption = 512,
+    batch_size: BatchSizeOption = 16,
     exclude: Annotated[
         list[str] | None,
         typer.Option(

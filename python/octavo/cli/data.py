@@ -6,9 +6,10 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from octavo.cli.files import existing_file
@@ -23,6 +24,24 @@ Array = NDArray[Any]
 Feeds = dict[str, Array]
 Batch = tuple[NDArray[np.int64], Feeds]  # which samples, and their arrays
 LABELS = "labels"
+
+SamplesOption = Annotated[
+    int,
+    typer.Option(
+        "--samples",
+        min=1,
+        help="Calibrate on so many samples, evenly spread. Example: --samples 512",
+    ),
+]
+BatchSizeOption = Annotated[
+    int,
+    typer.Option(
+        "--batch-size",
+        min=1,
+        help="Samples per step, unless the network fixes it; the result is the same for any. "
+        "Example: --batch-size 8",
+    ),
+]
 
 
 @dataclass(frozen=True)

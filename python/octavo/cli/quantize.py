@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from octavo.cli import output, preprocess, quantize_report
-from octavo.cli.data import Dataset, Feeds, open_dataset
+from octavo.cli.data import BatchSizeOption, Dataset, Feeds, SamplesOption, open_dataset
 from octavo.cli.dynamic import quantize_weights
 from octavo.cli.files import check_output, existing_file, write_bytes
 from octavo.cli.models import fixed_batch, load_graph
@@ -111,23 +111,8 @@ def command(
             show_default=False,
         ),
     ] = None,
-    samples: Annotated[
-        int,
-        typer.Option(
-            "--samples",
-            min=1,
-            help="Calibrate on so many samples, evenly spread. Example: --samples 512",
-        ),
-    ] = 512,
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            "--batch-size",
-            min=1,
-            help="Samples per step, unless the network fixes it; the result is the same for any. "
-            "Example: --batch-size 8",
-        ),
-    ] = 16,
+    samples: SamplesOption = 512,
+    batch_size: BatchSizeOption = 16,
     activations: Annotated[
         ActivationType,
         typer.Option("--activations", help="Type of activations. Example: --activations int8"),
