@@ -41,3 +41,11 @@ def test_loop_checker_judges(
     findings = check_loops.check_object(Path("f.o"))
     assert len(findings) == (finding is not None)
     assert finding is None or finding in findings[0]
+
+
+@pytest.mark.parametrize(
+    ("operand", "register"),
+    [("%rsi", "%rsi"), ("%eax", "%rax"), ("%r8d", "%r8"), ("%ymm0", ""), ("0x4(%rax)", "")],
+)
+def test_loop_checker_knows_parts_of_registers(operand: str, register: str) -> None:
+    assert check_loops.whole_register(operand) == register

@@ -77,6 +77,15 @@ def hot_loops(body: Block) -> Iterator[Block]:
             yield loop
 
 
+def whole_register(operand: str) -> str:
+    """The 64-bit general register that an operand is a part of, such as %r8 of %r8d; or ""."""
+    if match := re.fullmatch(r"%r(\d+)[dwb]?", operand):
+        return f"%r{match[1]}"
+    if match := re.fullmatch(r"%[er]([a-ds][xip]|[bs]p)", operand):
+        return f"%r{match[1]}"
+    return ""
+
+
 def judge(loop: Block) -> Iterator[str]:
     """What is wrong with one hot loop."""
     loaded: set[str] = set()
@@ -89,8 +98,8 @@ def judge(loop: Block) -> Iterator[str]:
             if place[0] in loaded:
                 yield f"loads {place[0]} again"
             loaded.add(place[0])
-        changed = operands.rsplit(",", 1)[-1].strip()
-        if re.fullmatch(r"%r\w+", changed):
+        changed = whole_register(operands.rsplit(",", 1)[-1].strip())
+        if changed:
             loaded = {known for known in loaded if changed not in known}
 
 

@@ -52,7 +52,8 @@ OCTAVO_INLINE void run_few_rows(const uint8_t* a, const ChainStream& stream, __m
   for (; steps >= kStepsAtOnce; steps -= kStepsAtOnce) {
     _mm_prefetch((const char*)ahead, _MM_HINT_T0);
     ahead += kStepsAtOnce * (kScheduledColumns * kKr + sizeof(uint16_t));
-    const __m256i b = _mm256_loadu_si256((const __m256i*)weights);
+    __m256i b = _mm256_loadu_si256((const __m256i*)weights);
+    asm("" : "+x"(b));  // or GCC loads it again for every row
     OCTAVO_UNROLL for (size_t i = 0; i < Rows; ++i) {
       dot_now(acc[i], gather_steps(a + i * kKr, offset), b);
     }
