@@ -159,7 +159,7 @@ void expect_streams(const uint8_t* at, const int8_t* weights, size_t width, size
                   (step.pairing * count + step.group) * kScheduledRows * kKr);
       }
       const uint8_t* lengths = offsets + steps * sizeof(uint16_t);
-      ASSERT_EQ(std::memcmp(lengths, expected.lengths.data(), chains), 0);
+      ASSERT_TRUE(std::equal(expected.lengths.begin(), expected.lengths.end(), lengths));
       at += scheduled_chains_bytes(steps, chains);
     }
   }
