@@ -12,6 +12,7 @@ from octavo import _core
 from octavo.errors import InvalidArgumentError, UnsupportedModelError
 from octavo.graph.ir import Array, Graph, Node
 from octavo.graph.load import ModelLike, load_graph
+from octavo.graph.new_names import NewNames
 from octavo.graph.passes import simplify
 from octavo.graph.passes.dynamic import FLOAT, PER_ROW
 from octavo.graph.save import save_graph
@@ -105,7 +106,7 @@ class _Writer:
         self.layers = 0
         self._graph = graph
         self._per_channel = per_channel
-        self._used = graph.names()
+        self._new = NewNames(graph)
         self._quantized: dict[str, list[str]] = {}  # by input: bytes, scale, zero point
 
     def quantizes(self, node: Node) -> bool:
@@ -134,13 +135,15 @@ class _Writer:
         layer = quantize_layer(weight, 1, None, 1.0, self._per_channel)
         stem, scale = node.name or node.output, layer.scale
         constants = [
-            self._constant(f"{stem}.weight", np.ascontiguousarray(layer.weight)),
-            self._constant(f"{stem}.weight_zero_point", np.zeros((), np.int8)),
-            self._constant(f"{stem}.weight_scale", scale if scale.size > 1 else scale.reshape(())),
+            self._new.constant(f"{stem}.weight", np.ascontiguousarray(layer.weight)),
+            self._new.constant(f"{stem}.weight_zero_point", np.zeros((), np.int8)),
+            self._new.constant(
+                f"{stem}.weight_scale", scale if scale.size > 1 else scale.reshape(())
+            ),
         ]
         q, s, z = self._quantized_input(node.input(0))
-        total, floats, unit = (self._name(f"{stem}.{n}") for n in ("sum", "float", "unit"))
-        product = node.output if bias is None else self._name(f"{stem}.product")
+        total, floats, unit = (self._new(f"{stem}.{n}") for n in ("sum", "float", "unit"))
+        product = node.output if bias is None else self._new(f"{stem}.product")
         self.nodes += [
             Node("MatMulInteger", stem, [q, constants[0], z, constants[1]], [total]),
             Node("Cast", f"{stem}.cast", [total], [floats], {"to": FLOAT}),
@@ -148,25 +151,13 @@ class _Writer:
             Node("Mul", f"{stem}.scale", [floats, unit], [product]),
         ]
         if bias is not None:
-            inputs = [product, self._constant(f"{stem}.bias", bias)]
+            inputs = [product, self._new.constant(f"{stem}.bias", bias)]
             self.nodes.append(Node("Add", f"{stem}.add", inputs, [node.output]))
 
     def _quantized_input(self, name: str) -> list[str]:
         """Outputs of the DynamicQuantizeLinear all readers of a tensor share."""
         if name not in self._quantized:
-            outputs = [self._name(f"{name}.{part}") for part in ("q", "scale", "zero_point")]
+            outputs = [self._new(f"{name}.{part}") for part in ("q", "scale", "zero_point")]
             self.nodes.append(Node("DynamicQuantizeLinear", f"{name}.quantize", [name], outputs))
             self._quantized[name] = outputs
         return self._quantized[name]
-
-    def _constant(self, stem: str, value: Array) -> str:
-        name = self._name(stem)
-        self._graph.initializers[name] = value
-        return name
-
-    def _name(self, base: str) -> str:
-        name, number = base, 1
-        while name in self._used:
-            name, number = f"{base}.{number}", number + 1
-        self._used.add(name)
-        return name

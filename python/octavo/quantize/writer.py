@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.graph.ir import Array, Graph, Node
+from octavo.graph.new_names import NewNames
 from octavo.quantization import QuantParams
 from octavo.quantize.placement import Placement
 from octavo.quantize.weights import bias_scale, quantize_layer
@@ -80,7 +81,7 @@ def write_qdq(
 class _Writer:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._used = graph.names()
+        self._new = NewNames(graph)
         self._producers = graph.producers()
         self._readers = graph.consumers()
 
@@ -89,16 +90,16 @@ class _Writer:
 
         A graph output keeps its name, which the DQ's result takes over.
         """
-        graph, source, result = self._graph, name, self._name(f"{name}.dq")
+        graph, source, result = self._graph, name, self._new(f"{name}.dq")
         producer = self._producers.get(name)
         if name in graph.output_names and producer is not None:
-            source, result = self._name(f"{name}.float"), name
+            source, result = self._new(f"{name}.float"), name
             producer.outputs = [source if o == name else o for o in producer.outputs]
         for reader in self._readers.get(name, ()):
             reader.inputs = [result if n == name else n for n in reader.inputs]
-        scale = self._constant(f"{name}.scale", np.asarray(params.scale, np.float32))
-        zero = self._constant(f"{name}.zero_point", np.asarray(params.zero_point, params.dtype))
-        middle = self._name(f"{name}.q")
+        scale = self._new.constant(f"{name}.scale", np.asarray(params.scale, np.float32))
+        zero = self._new.constant(f"{name}.zero_point", np.asarray(params.zero_point, params.dtype))
+        middle = self._new(f"{name}.q")
         graph.nodes += [
             Node("QuantizeLinear", f"{name}.quantize", [source, scale, zero], [middle]),
             Node("DequantizeLinear", f"{name}.dequantize", [middle, scale, zero], [result]),
@@ -120,7 +121,7 @@ class _Writer:
         bias = self._bias(node, holder, index, channels)
         if bias is None and how.add_biases and node.op != "MatMul":
             bias = np.zeros(channels, np.float32)
-            node.inputs = [*node.inputs[:2], self._constant(f"{node.output}.bias", bias)]
+            node.inputs = [*node.inputs[:2], self._new.constant(f"{node.output}.bias", bias)]
         covariance = how.covariances.get(node.output)
         layer = quantize_layer(weight, axis, bias, a_scale, how.per_channel, how.method, covariance)
         source, bias_name = node.input(0), ""
@@ -159,25 +160,12 @@ class _Writer:
         per_axis = scale.size > 1 or (values.ndim == 1 and values.size == 1)
         scale = scale if per_axis else scale.reshape(())
         inputs = [
-            self._constant(f"{stem}.q", values),
-            self._constant(f"{stem}.scale", scale),
-            self._constant(f"{stem}.zero_point", np.zeros(scale.shape, values.dtype)),
+            self._new.constant(f"{stem}.q", values),
+            self._new.constant(f"{stem}.scale", scale),
+            self._new.constant(f"{stem}.zero_point", np.zeros(scale.shape, values.dtype)),
         ]
-        out = self._name(f"{stem}.dq")
+        out = self._new(f"{stem}.dq")
         attrs = {"axis": axis} if per_axis else {}
         node = Node("DequantizeLinear", out, inputs, [out], attrs)
         self._graph.nodes.append(node)
         return out
-
-    def _constant(self, stem: str, value: Array) -> str:
-        name = self._name(stem)
-        self._graph.initializers[name] = value
-        return name
-
-    def _name(self, base: str) -> str:
-        name, number = base, 1
-        while name in self._used:
-            name = f"{base}.{number}"
-            number += 1
-        self._used.add(name)
-        return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from octavo.graph.ir import Array, Graph, Node
+from octavo.graph.new_names import NewNames
 
 Shapes = dict[str, tuple[int | None, ...]]
 
@@ -16,7 +17,7 @@ class Lifter:
         self.graph = graph
         self.nodes: list[Node] = []
         self._shapes = shapes
-        self._used = graph.names()
+        self._new = NewNames(graph)
 
     def shape(self, node: Node, index: int = 0) -> tuple[int | None, ...]:
         """Extents of an input in the model."""
@@ -33,15 +34,13 @@ class Lifter:
 
     def emit(self, node: Node, op: str, inputs: list[str], **attrs: object) -> str:
         """A further node; returns its output."""
-        name = self._name(f"{node.output}.{op.lower()}")
+        name = self._new(f"{node.output}.{op.lower()}")
         self.nodes.append(Node(op, node.name, inputs, [name], attrs))
         return name
 
     def constant(self, node: Node, value: Array) -> str:
         """A further constant."""
-        name = self._name(f"{node.output}.whole")
-        self.graph.initializers[name] = value
-        return name
+        return self._new.constant(f"{node.output}.whole", value)
 
     def integers(self, node: Node, index: int) -> list[int]:
         """A constant input that counts axes or extents."""
@@ -54,10 +53,3 @@ class Lifter:
         """Give a node another constant input."""
         node.inputs += [""] * (index + 1 - len(node.inputs))
         node.inputs[index] = self.constant(node, np.asarray(values, np.int64))
-
-    def _name(self, base: str) -> str:
-        name, number = base, 1
-        while name in self._used:
-            name, number = f"{base}.{number}", number + 1
-        self._used.add(name)
-        return name

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from octavo.graph.ir import Array, Graph, Node
+from octavo.graph.new_names import NewNames
 
 MICROSOFT_OPS = frozenset(
     {
@@ -71,7 +72,7 @@ class _Expander:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes: list[Node] = []
-        self._used = graph.names()
+        self._new = NewNames(graph)
         self._byte_types = {v.name: v.dtype for v in graph.inputs if v.dtype in _BYTES}
         self._real: dict[tuple[str, ...], str] = {}  # DQ outputs by their inputs
 
@@ -102,7 +103,7 @@ class _Expander:
         """The output of a DQ of x, made once."""
         key = (x, scale, zero, str(axis))
         if key not in self._real or x in self.graph.initializers:
-            out = self._name(f"{x}.real")
+            out = self._new(f"{x}.real")
             # One scale is one for the whole tensor, whatever its shape.
             given = self.graph.initializers.get(scale)
             attrs = {} if axis is None or given is None or given.size == 1 else {"axis": axis}
@@ -118,7 +119,7 @@ class _Expander:
         if not out[0]:
             self.nodes.append(Node(op, node.name, inputs, [node.output], attrs))
             return
-        middle = self._name(f"{node.output}.float")
+        middle = self._new(f"{node.output}.float")
         name = node.name or node.output
         self.nodes.append(Node(op, name, inputs, [middle], attrs))
         params = [name for name in out if name]
@@ -143,16 +144,7 @@ class _Expander:
         return self.dequantize(node, name, scale, "", axis=0)
 
     def _constant(self, node: Node, value: Any) -> str:
-        name = self._name(f"{node.output}.constant")
-        self.graph.initializers[name] = np.asarray(value)
-        return name
-
-    def _name(self, base: str) -> str:
-        name, number = base, 1
-        while name in self._used:
-            name, number = f"{base}.{number}", number + 1
-        self._used.add(name)
-        return name
+        return self._new.constant(f"{node.output}.constant", np.asarray(value))
 
 
 Rule = Callable[[_Expander, Node], None]
