@@ -4,6 +4,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 #if defined(__linux__)
 #include <unistd.h>
@@ -27,6 +31,9 @@ constexpr std::array kFeatures = {
     Feature{"avx512dq", kCpuAvx512Dq},
     Feature{"avx512_vnni", kCpuAvx512Vnni},
     Feature{"avx512vbmi", kCpuAvx512Vbmi},
+    Feature{"asimd", kCpuNeon},
+    Feature{"asimddp", kCpuNeonDot},
+    Feature{"i8mm", kCpuNeonI8mm},
 };
 
 #if defined(__x86_64__)
@@ -73,6 +80,41 @@ CpuBits query() {
   if (has(leaf7.ecx, 11)) bits |= kCpuAvx512Vnni;
   return bits;
 }
+
+#elif defined(__aarch64__) && defined(__linux__)
+
+// Bits of the auxiliary vector: Linux, Documentation/arch/arm64/elf_hwcaps.rst. Older C libraries
+// lack the later names.
+CpuBits query() {
+  constexpr unsigned long kAsimd = 1ul << 1, kAsimdDp = 1ul << 20, kI8mm = 1ul << 13;
+  const unsigned long first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
+  CpuBits bits = 0;
+  if ((first & kAsimd) != 0) bits |= kCpuNeon;
+  if ((first & kAsimdDp) != 0) bits |= kCpuNeonDot;
+  if ((second & kI8mm) != 0) bits |= kCpuNeonI8mm;
+  return bits;
+}
+
+#elif defined(__aarch64__) && defined(__APPLE__)
+
+// False for a name that this system does not know.
+bool system_says(const char* name) {
+  int value = 0;
+  size_t size = sizeof(value);
+  return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+
+// Every Apple CPU of this architecture has NEON.
+CpuBits query() {
+  CpuBits bits = kCpuNeon;
+  if (system_says("hw.optional.arm.FEAT_DotProd")) bits |= kCpuNeonDot;
+  if (system_says("hw.optional.arm.FEAT_I8MM")) bits |= kCpuNeonI8mm;
+  return bits;
+}
+
+#elif defined(__aarch64__)
+
+CpuBits query() { return kCpuNeon; }  // part of the architecture
 
 #else
 

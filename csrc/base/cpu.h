@@ -21,6 +21,9 @@ inline constexpr CpuBits kCpuAvx512Vl = 1u << 5;
 inline constexpr CpuBits kCpuAvx512Dq = 1u << 6;
 inline constexpr CpuBits kCpuAvx512Vnni = 1u << 7;
 inline constexpr CpuBits kCpuAvx512Vbmi = 1u << 8;
+inline constexpr CpuBits kCpuNeon = 1u << 9;
+inline constexpr CpuBits kCpuNeonDot = 1u << 10;
+inline constexpr CpuBits kCpuNeonI8mm = 1u << 11;
 
 // Asks the CPU and the operating system (an ISA whose registers the system does not save is
 // unusable). Computed once.

@@ -180,5 +180,8 @@ extern const KernelTable kAvx2Table;
 extern const KernelTable kAvxVnniTable;
 extern const KernelTable kAvx512VnniTable;
 extern const KernelTable kAvx512VbmiTable;
+extern const KernelTable kNeonTable;
+extern const KernelTable kNeonDotTable;
+extern const KernelTable kNeonI8mmTable;
 
 }  // namespace octavo

@@ -15,6 +15,10 @@ constexpr Backend kBackends[] = {
     {"avx512vnni", kAvx512Vnni, &kAvx512VnniTable, "avx512vnni"},
     {"avxvnni", kCpuAvx2 | kCpuFma | kCpuAvxVnni, &kAvxVnniTable, "avxvnni"},
     {"avx2", kCpuAvx2 | kCpuFma, &kAvx2Table, "avx2"},
+#elif defined(__aarch64__)
+    {"neoni8mm", kCpuNeon | kCpuNeonDot | kCpuNeonI8mm, &kNeonI8mmTable, "neoni8mm"},
+    {"neondot", kCpuNeon | kCpuNeonDot, &kNeonDotTable, "neondot"},
+    {"neon", kCpuNeon, &kNeonTable, "neon"},
 #endif
     {"scalar", 0, &kScalarTable, "scalar"},
 };
