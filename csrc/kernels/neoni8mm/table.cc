@@ -1,4 +1,5 @@
 // Everything this ISA offers.
+#include "kernels/neon/kernels.h"
 #include "kernels/scalar/gemm.h"
 #include "kernels/scalar/kernels.h"
 
@@ -15,9 +16,9 @@ constinit const KernelTable kNeonI8mmTable = {
     .matmul_geometry = kGemmGeometryScalar,
     .matmul_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
 
-    .depthwise_geometry = kDepthwiseGeometryScalar,
-    .depthwise_s32 = {"depthwise_u8s8_s32_8x4_scalar", depthwise_u8s8_s32_8x4_scalar},
-    .depthwise_u8 = {"depthwise_u8s8_u8_8x4_scalar", depthwise_u8s8_u8_8x4_scalar},
+    .depthwise_geometry = kDepthwiseGeometryNeon,
+    .depthwise_s32 = {"depthwise_u8s8_s32_16x4_neon", depthwise_u8s8_s32_16x4_neon},
+    .depthwise_u8 = {"depthwise_u8s8_u8_16x4_neon", depthwise_u8s8_u8_16x4_neon},
 
     .requantize_s32 = {"requantize_s32_scalar", requantize_s32_scalar},
     .requantize_u8 = {"requantize_u8_scalar", requantize_u8_scalar},
@@ -26,13 +27,13 @@ constinit const KernelTable kNeonI8mmTable = {
     .dequantize_u8 = {"dequantize_u8_scalar", dequantize_u8_scalar},
     .range_f32 = {"range_f32_scalar", range_f32_scalar},
     .dequantize_s32 = {"dequantize_s32_scalar", dequantize_s32_scalar},
-    .max_u8 = {"max_u8_scalar", max_u8_scalar},
-    .avg_u8 = {"avg_u8_scalar", avg_u8_scalar},
+    .max_u8 = {"max_u8_neon", max_u8_neon},
+    .avg_u8 = {"avg_u8_neon", avg_u8_neon},
     .mul_u8 = {"mul_u8_scalar", mul_u8_scalar},
     .lookup_u8 = {"lookup_u8_scalar", lookup_u8_scalar},
-    .softmax_u8 = {"softmax_u8_scalar", softmax_u8_scalar},
-    .moments_u8 = {"moments_u8_scalar", moments_u8_scalar},
-    .normalize_u8 = {"normalize_u8_scalar", normalize_u8_scalar},
+    .softmax_u8 = {"softmax_u8_neon", softmax_u8_neon},
+    .moments_u8 = {"moments_u8_neon", moments_u8_neon},
+    .normalize_u8 = {"normalize_u8_neon", normalize_u8_neon},
     .histogram_f32 = {"histogram_f32_scalar", histogram_f32_scalar},
 
     .transpose_u8 = {"transpose_u8_scalar", transpose_u8_scalar},
@@ -41,10 +42,10 @@ constinit const KernelTable kNeonI8mmTable = {
     .stream_copy = {"stream_copy_scalar", stream_copy_scalar},
     .stream_fence = {"stream_fence_scalar", stream_fence_scalar},
 
-    .gemm_f32_mr = kGemmF32MrScalar,
-    .gemm_f32_nr = kGemmF32NrScalar,
-    .gemm_f32 = {"gemm_f32_4x16_scalar", gemm_f32_4x16_scalar},
-    .depthwise_f32 = {"depthwise_f32_scalar", depthwise_f32_scalar},
+    .gemm_f32_mr = kGemmF32MrNeon,
+    .gemm_f32_nr = kGemmF32NrNeon,
+    .gemm_f32 = {"gemm_f32_8x8_neon", gemm_f32_8x8_neon},
+    .depthwise_f32 = {"depthwise_f32_neon", depthwise_f32_neon},
 };
 
 }  // namespace octavo
