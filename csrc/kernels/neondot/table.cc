@@ -1,5 +1,5 @@
 // Everything this ISA offers.
-#include "kernels/neon/kernels.h"
+#include "kernels/neondot/kernels.h"
 #include "kernels/scalar/gemm.h"
 #include "kernels/scalar/kernels.h"
 
@@ -17,8 +17,8 @@ constinit const KernelTable kNeonDotTable = {
     .matmul_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
 
     .depthwise_geometry = kDepthwiseGeometryNeon,
-    .depthwise_s32 = {"depthwise_u8s8_s32_16x4_neon", depthwise_u8s8_s32_16x4_neon},
-    .depthwise_u8 = {"depthwise_u8s8_u8_16x4_neon", depthwise_u8s8_u8_16x4_neon},
+    .depthwise_s32 = {"depthwise_u8s8_s32_16x4_neondot", depthwise_u8s8_s32_16x4_neondot},
+    .depthwise_u8 = {"depthwise_u8s8_u8_16x4_neondot", depthwise_u8s8_u8_16x4_neondot},
 
     .requantize_s32 = {"requantize_s32_scalar", requantize_s32_scalar},
     .requantize_u8 = {"requantize_u8_scalar", requantize_u8_scalar},
