@@ -14,10 +14,6 @@
 namespace octavo {
 namespace {
 
-OCTAVO_INLINE int8x16_t flipped(uint8x16_t x) {
-  return vreinterpretq_s8_u8(veorq_u8(x, vdupq_n_u8(0x80)));
-}
-
 OCTAVO_INLINE void widen(int16x8_t low, int16x8_t high, Sums& acc) {
   acc[0] = vaddw_s16(acc[0], vget_low_s16(low));
   acc[1] = vaddw_high_s16(acc[1], low);
@@ -35,26 +31,52 @@ OCTAVO_INLINE void add_pair(int8x16_t x0, int8x16_t w0, int8x16_t x1, int8x16_t 
   widen(vmlal_s8(low, vget_low_s8(x1), vget_low_s8(w1)), vmlal_high_s8(high, x1, w1), acc);
 }
 
+// Math of depthwise_window.h.
+template <bool kPaired>
+struct Products {
+  struct Group {
+    int8x16_t x[kKr];
+  };
+
+  OCTAVO_INLINE_MEMBER static Group prepare(const FourRows& x, size_t count) {
+    Group group;
+    OCTAVO_UNROLL for (size_t y = 0; y < kKr; ++y) {
+      if (y < count) group.x[y] = vreinterpretq_s8_u8(veorq_u8(x[y], vdupq_n_u8(0x80)));
+    }
+    return group;
+  }
+
+  OCTAVO_INLINE_MEMBER static void add(Sums& acc, const Group& group, const FourTaps& taps,
+                                       size_t count) {
+    OCTAVO_UNROLL for (size_t y = 0; y < kKr; y += 2) {
+      if (y + 1 < count && kPaired) {
+        add_pair(group.x[y], taps.w[y], group.x[y + 1], taps.w[y + 1], acc);
+      } else {
+        if (y < count) add_product(group.x[y], taps.w[y], acc);
+        if (y + 1 < count) add_product(group.x[y + 1], taps.w[y + 1], acc);
+      }
+    }
+  }
+};
+
 // The weights of a panel by groups of four vertical taps, where they are.
 struct PanelWeights {
   const int8_t* w;
 
-  OCTAVO_INLINE_MEMBER int8x16x4_t group(size_t i) const { return vld4q_s8(w + i * kNr * kKr); }
+  OCTAVO_INLINE_MEMBER FourTaps group(size_t i) const {
+    const int8x16x4_t taps = vld4q_s8(w + i * kNr * kKr);
+    return {{taps.val[0], taps.val[1], taps.val[2], taps.val[3]}};
+  }
 };
 
 // The same, a vector per tap.
 struct StagedWeights {
-  int8x16_t taps[kMaxStagedGroups][kKr];
+  FourTaps groups[kMaxStagedGroups];
 
-  OCTAVO_INLINE_MEMBER StagedWeights(const PanelWeights& weights, size_t groups) {
-    for (size_t i = 0; i < groups; ++i) {
-      const int8x16x4_t four = weights.group(i);
-      OCTAVO_UNROLL for (size_t y = 0; y < kKr; ++y) taps[i][y] = four.val[y];
-    }
+  OCTAVO_INLINE_MEMBER StagedWeights(const PanelWeights& weights, size_t count) {
+    for (size_t i = 0; i < count; ++i) groups[i] = weights.group(i);
   }
-  OCTAVO_INLINE_MEMBER int8x16x4_t group(size_t i) const {
-    return {{taps[i][0], taps[i][1], taps[i][2], taps[i][3]}};
-  }
+  OCTAVO_INLINE_MEMBER const FourTaps& group(size_t i) const { return groups[i]; }
 };
 
 // Bias + 128 * the sum of the weights. Returns whether taps may be paired.
@@ -65,10 +87,10 @@ OCTAVO_INLINE bool load_start(const uint8_t* panel, const Weights& weights, size
   uint8x16_t once = vdupq_n_u8(0), twice = once;
   Sums less = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
   for (size_t i = 0; i < groups; ++i) {
-    const int8x16x4_t four = weights.group(i);
+    const FourTaps taps = weights.group(i);
     OCTAVO_UNROLL for (size_t y = 0; y < kKr; ++y) {
-      add_product(least, four.val[y], less);
-      const uint8x16_t is_least = vceqq_s8(four.val[y], least);
+      add_product(least, taps.w[y], less);
+      const uint8x16_t is_least = vceqq_s8(taps.w[y], least);
       twice = vorrq_u8(twice, vandq_u8(once, is_least));
       once = vorrq_u8(once, is_least);
     }

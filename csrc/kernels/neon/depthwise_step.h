@@ -1,5 +1,5 @@
-// What the loops of a depthwise convolution share, here and in the folders of the dot product
-// extensions: the channels of a step, and what becomes of its sums.
+// The steps of a depthwise convolution, here and in the folders of the dot product extensions: 16
+// channels, their weights, and what becomes of their sums.
 #pragma once
 
 #include "kernels/neon/epilogue.h"
@@ -18,6 +18,13 @@ OCTAVO_INLINE size_t weight_groups(const DepthwiseTile& tile) {
 }
 
 using Sums = int32x4_t[kParts];
+
+// Four vertical taps: their activations as they are, and their weights in the order of a panel or
+// with a vector per tap.
+using FourRows = uint8x16_t[kKr];
+struct FourTaps {
+  int8x16_t w[kKr];
+};
 
 // The 16 channels of a panel; cols < 16 only in the last step.
 template <bool kFull>

@@ -1,27 +1,32 @@
-// The sliding window of a depthwise convolution without dot products: the columns an output sees,
-// as signed bytes. From output to output kStride columns are loaded; they take the places of those
-// that have left, so the loop is unrolled over the turns of the wheel instead of moving registers.
-// Columns in the padding cost no loads.
+// The sliding window of a depthwise convolution: every column of input pixels is loaded and
+// prepared once and added to all outputs that see it.
 //
-// 3x3 with stride 1, per output and 16 channels: 3 eor, 18 smull and smlal, 20 saddw, 3 loads; 9
-// vectors of activations, 9 of weights and 4 sums stay in registers. 5x5 reads both from the stack.
+// A 3x3 window with stride 1 keeps the sums of three neighbouring outputs (12 vectors): column i is
+// tap 2 of output i - 2, which is then finished, tap 1 of output i - 1 and tap 0 of output i. The
+// sums change roles from output to output, so the loop is unrolled over the turns of the wheel
+// instead of moving registers. Columns in the padding cost no loads.
+//
+// Math says what happens to four vertical taps:
+//   Group             their activations, prepared
+//   prepare(x, n)     of the first n rows x
+//   add(acc, group, taps, n)
 #pragma once
 
-#include "kernels/neon/depthwise_products.h"
+#include "kernels/neon/depthwise_step.h"
 
 namespace octavo {
 namespace {
 
-template <int kSize, int kStride>
+template <class Math, int kSize, int kStride>
 class Window {
  public:
+  template <class Weights>
   OCTAVO_INLINE_MEMBER Window(const DepthwiseTile& tile, const Step<true>& step,
-                              const StagedWeights& weights, const Sums& start)
-      : tile_(tile), step_(step), padding_(flipped(vdupq_n_u8(tile.padding))) {
+                              const Weights& weights, const Sums& start)
+      : tile_(tile), step_(step), padding_(vdupq_n_u8(tile.padding)) {
     OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) start_[j] = start[j];
-    OCTAVO_UNROLL for (int t = 0; t < kTaps; ++t) {
-      const int y = t % kSize;
-      w_[t] = weights.taps[t / kSize * kGroups + y / (int)kKr][y % (int)kKr];
+    OCTAVO_UNROLL for (int i = 0; i < kSize * kGroups; ++i) {
+      w_[i / kGroups][i % kGroups] = weights.group((size_t)i);
     }
   }
 
@@ -34,16 +39,18 @@ class Window {
       step_bytes_[y] = rows[y].step;
       address_[y] = (uintptr_t)rows[y].x + (uintptr_t)column_ * rows[y].step;
     }
-    OCTAVO_UNROLL for (int x = 0; x < kSize - kStride; ++x) load_column(x_[x]);
+    prime<0>();
     const size_t end = at + tile_.pixels * ldc;
     for (;;) {
       if (at == end) return;
       finish<0>(writer, at), at += ldc;
       if (at == end) return;
-      finish<1>(writer, at), at += ldc;
-      if (at == end) return;
-      finish<2>(writer, at), at += ldc;
-      if constexpr (kSize > 3) {
+      finish<1 % kLive>(writer, at), at += ldc;
+      if constexpr (kLive > 2) {
+        if (at == end) return;
+        finish<2>(writer, at), at += ldc;
+      }
+      if constexpr (kLive > 3) {
         if (at == end) return;
         finish<3>(writer, at), at += ldc;
         if (at == end) return;
@@ -53,48 +60,70 @@ class Window {
   }
 
  private:
-  static constexpr int kTaps = kSize * kSize;
   static constexpr int kGroups = (kSize + (int)kKr - 1) / (int)kKr;
-  static_assert((kSize == 3 || kSize == 5) && (kStride == 1 || kStride == 2));
+  static constexpr int kLive = (kSize + kStride - 1) / kStride;  // outputs that see a column
+  static_assert(kStride < kSize && (kLive == 2 || kLive == 3 || kLive == 5));
 
-  // Where column x of the window is in turn kTurn.
-  template <int kTurn>
-  static constexpr int place(int x) {
-    return (kTurn * kStride + x) % kSize;
+  // Rows of group g.
+  static constexpr int rows_of(int g) {
+    const int left = kSize - g * (int)kKr;
+    return left < (int)kKr ? left : (int)kKr;
   }
 
+  // The columns of the first output that come before its own kStride last ones.
+  template <int kTap>
+  OCTAVO_INLINE_MEMBER void prime() {
+    if constexpr (kTap < kSize - kStride) {
+      add_column<0, kTap>();
+      prime<kTap + 1>();
+    }
+  }
+
+  // The last columns of the output whose sums are acc_[kTurn].
   template <int kTurn, class Writer>
   OCTAVO_INLINE_MEMBER void finish(const Writer& writer, size_t at) {
-    OCTAVO_UNROLL for (int x = kSize - kStride; x < kSize; ++x) load_column(x_[place<kTurn>(x)]);
-    Sums acc = {start_[0], start_[1], start_[2], start_[3]};
-    OCTAVO_UNROLL for (int t = 0; t + 1 < kTaps; t += 2) {
-      const int u = t + 1;
-      add_pair(x_[place<kTurn>(t / kSize)][t % kSize], w_[t],
-               x_[place<kTurn>(u / kSize)][u % kSize], w_[u], acc);
-    }
-    constexpr int kLast = kSize - 1;
-    add_product(x_[place<kTurn>(kLast)][kLast], w_[kTaps - 1], acc);
-    writer.store(step_, at, acc);
+    if constexpr (kStride == 2) add_column<kTurn, kSize - 2>();
+    add_column<kTurn, kSize - 1>();
+    writer.store(step_, at, acc_[kTurn]);
   }
 
-  OCTAVO_INLINE_MEMBER void load_column(int8x16_t (&x)[kSize]) {
-    if ((size_t)column_ < tile_.width) {
-      OCTAVO_UNROLL for (int y = 0; y < kSize; ++y) {
-        x[y] = flipped(step_.load((const uint8_t*)address_[y]));
+  // The next column, which is tap kTap of that output and tap kTap - kStride * q of the q-th after.
+  template <int kTurn, int kTap>
+  OCTAVO_INLINE_MEMBER void add_column() {
+    FourRows x[kGroups];
+    load_column(x);
+    typename Math::Group groups[kGroups];
+    OCTAVO_UNROLL for (int g = 0; g < kGroups; ++g) {
+      groups[g] = Math::prepare(x[g], (size_t)rows_of(g));
+    }
+    OCTAVO_UNROLL for (int q = 0; q * kStride <= kTap; ++q) {
+      const int tap = kTap - q * kStride;
+      Sums& acc = acc_[(kTurn + q) % kLive];
+      if (tap == 0) {
+        OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) acc[j] = start_[j];
       }
-    } else {
-      OCTAVO_UNROLL for (int y = 0; y < kSize; ++y) x[y] = padding_;
+      OCTAVO_UNROLL for (int g = 0; g < kGroups; ++g) {
+        Math::add(acc, groups[g], w_[tap][g], (size_t)rows_of(g));
+      }
+    }
+  }
+
+  OCTAVO_INLINE_MEMBER void load_column(FourRows (&x)[kGroups]) {
+    const bool inside = (size_t)column_ < tile_.width;
+    OCTAVO_UNROLL for (int y = 0; y < kSize; ++y) {
+      uint8x16_t& row = x[y / (int)kKr][y % (int)kKr];
+      row = inside ? step_.load((const uint8_t*)address_[y]) : padding_;
+      address_[y] += step_bytes_[y];
     }
     ++column_;
-    OCTAVO_UNROLL for (int y = 0; y < kSize; ++y) address_[y] += step_bytes_[y];
   }
 
   const DepthwiseTile& tile_;
   const Step<true>& step_;
-  int8x16_t padding_;
+  uint8x16_t padding_;
   Sums start_;
-  int8x16_t w_[kTaps];
-  int8x16_t x_[kSize][kSize];
+  FourTaps w_[kSize][kGroups];
+  Sums acc_[kLive];
   ptrdiff_t column_;
   uintptr_t address_[kSize];
   size_t step_bytes_[kSize];

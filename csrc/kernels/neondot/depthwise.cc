@@ -3,8 +3,8 @@
 //   acc[ch] = bias[ch] + sum over taps (x, y) of a(y, column of x)[ch] * w[x][y][ch]
 //
 // int32, wrap-around. Panels of 16 channels (pack/layout.h: kernel_w segments of kernel_h), a step
-// each; the loops are in depthwise_steps.h.
-#include "kernels/neondot/depthwise_steps.h"
+// each. How: depthwise_dot.h, ../neon/depthwise_loops.h.
+#include "kernels/neondot/depthwise_dot.h"
 #include "kernels/neondot/kernels.h"
 
 namespace octavo {

@@ -1,5 +1,5 @@
-// Columns of a depthwise convolution interleaved for dot products, which want 4 taps of one channel
-// in each dword:
+// A depthwise convolution with dot products, which want 4 taps of one channel in each dword. Four
+// vertical taps of 16 channels:
 //
 //     4 x ldr q                 x0, x1, x2, x3     tap t of 16 channels
 //     4 x zip1, zip2 .16b       x0 x1 interleaved, x2 x3 interleaved
@@ -7,12 +7,11 @@
 //     4 x sdot or usdot         exact: no 16-bit intermediate
 //
 // so vector j pairs with bytes 16j..16j+15 of a panel's tap group. What stands in for missing taps
-// does not matter: their weights are zero.
-//
-// Dot is the instruction: what it wants done to activations, and what sums start from for that.
+// does not matter: their weights are zero. Per output of a 3x3 window with stride 1: 8 zips, 12 dot
+// products.
 #pragma once
 
-#include "kernels/neon/depthwise_step.h"
+#include "kernels/neon/depthwise_loops.h"
 
 namespace octavo {
 namespace {
@@ -30,30 +29,58 @@ struct SignedDot {
   }
 };
 
-// The interleaved dwords of `count` (1 to 4) rows x of a column.
-OCTAVO_INLINE void interleave(const uint8x16_t (&x)[kKr], size_t count,
-                              uint8x16_t (&parts)[kParts]) {
-  const uint8x16_t x1 = count > 1 ? x[1] : x[0];
-  const uint8x16_t x2 = count > 2 ? x[2] : x[0], x3 = count > 3 ? x[3] : x2;
-  const uint16x8_t low01 = vreinterpretq_u16_u8(vzip1q_u8(x[0], x1));
-  const uint16x8_t high01 = vreinterpretq_u16_u8(vzip2q_u8(x[0], x1));
-  const uint16x8_t low23 = count > 2 ? vreinterpretq_u16_u8(vzip1q_u8(x2, x3)) : low01;
-  const uint16x8_t high23 = count > 2 ? vreinterpretq_u16_u8(vzip2q_u8(x2, x3)) : high01;
-  parts[0] = vreinterpretq_u8_u16(vzip1q_u16(low01, low23));
-  parts[1] = vreinterpretq_u8_u16(vzip2q_u16(low01, low23));
-  parts[2] = vreinterpretq_u8_u16(vzip1q_u16(high01, high23));
-  parts[3] = vreinterpretq_u8_u16(vzip2q_u16(high01, high23));
-}
-
+// Math of depthwise_window.h.
 template <class Dot>
-OCTAVO_INLINE void load_start(const uint8_t* panel, size_t groups, Sums& start) {
-  const int8_t* w = panel_weights(panel, kNr);
-  OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) start[j] = vld1q_s32(panel_bias(panel) + 4 * j);
-  for (size_t i = 0; i < groups; ++i) {
-    OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j, w += 16) {
-      start[j] = Dot::start(start[j], vld1q_s8(w));
+struct DotProducts {
+  struct Group {
+    uint8x16_t parts[kParts];
+  };
+
+  OCTAVO_INLINE_MEMBER static Group prepare(const FourRows& x, size_t count) {
+    const uint8x16_t x0 = Dot::activations(x[0]);
+    const uint8x16_t x1 = count > 1 ? Dot::activations(x[1]) : x0;
+    const uint8x16_t x2 = count > 2 ? Dot::activations(x[2]) : x0;
+    const uint8x16_t x3 = count > 3 ? Dot::activations(x[3]) : x2;
+    const uint16x8_t low01 = vreinterpretq_u16_u8(vzip1q_u8(x0, x1));
+    const uint16x8_t high01 = vreinterpretq_u16_u8(vzip2q_u8(x0, x1));
+    const uint16x8_t low23 = vreinterpretq_u16_u8(vzip1q_u8(x2, x3));
+    const uint16x8_t high23 = vreinterpretq_u16_u8(vzip2q_u8(x2, x3));
+    return {{vreinterpretq_u8_u16(vzip1q_u16(low01, low23)),
+             vreinterpretq_u8_u16(vzip2q_u16(low01, low23)),
+             vreinterpretq_u8_u16(vzip1q_u16(high01, high23)),
+             vreinterpretq_u8_u16(vzip2q_u16(high01, high23))}};
+  }
+
+  OCTAVO_INLINE_MEMBER static void add(Sums& acc, const Group& group, const FourTaps& taps,
+                                       size_t) {
+    OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) {
+      acc[j] = Dot::dot(acc[j], group.parts[j], taps.w[j]);
     }
   }
+};
+
+struct DotWeights {
+  const int8_t* w;
+
+  OCTAVO_INLINE_MEMBER FourTaps group(size_t i) const {
+    const int8_t* from = w + i * kNr * kKr;
+    return {{vld1q_s8(from), vld1q_s8(from + 16), vld1q_s8(from + 32), vld1q_s8(from + 48)}};
+  }
+};
+
+template <class Dot, bool kFull, class Output>
+void run_step(const DepthwiseTile& tile, const Step<kFull>& step, const Output& output,
+              size_t ldc) {
+  const DotWeights weights = {panel_weights(step.panel, kNr)};
+  Sums start;
+  OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) {
+    start[j] = vld1q_s32(panel_bias(step.panel) + 4 * j);
+  }
+  for (size_t i = 0; i < weight_groups(tile); ++i) {
+    const FourTaps taps = weights.group(i);
+    OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) start[j] = Dot::start(start[j], taps.w[j]);
+  }
+  run_pixels<DotProducts<Dot>>(tile, step, weights, start, output, ldc);
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 //   acc[ch] = bias[ch] + sum over taps (x, y) of a(y, column of x)[ch] * w[x][y][ch]
 //
 // int32, wrap-around. The loops are those of sdot.
-#include "kernels/neondot/depthwise_steps.h"
+#include "kernels/neondot/depthwise_dot.h"
 #include "kernels/neoni8mm/kernels.h"
 
 namespace octavo {
