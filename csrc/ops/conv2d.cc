@@ -6,101 +6,24 @@
 #include "ops/checks.h"
 #include "ops/conv_depthwise.h"
 #include "ops/conv_groups.h"
+#include "ops/conv_pack.h"
 #include "ops/conv_run.h"
-#include "ops/conv_weights.h"
+#include "pack/stored.h"
 
 namespace octavo {
 namespace {
 
-ConvPath choose_path(const ConvShape& shape, const KernelTable& kernels) {
-  if (shape.is_depthwise() && shape.groups > 1) return ConvPath::depthwise;
-  if (has_narrow_groups(shape, kernels)) return ConvPath::groups;
-  if (shape.is_pointwise()) return ConvPath::pointwise;
-  // With many channels a tap is long enough alone, and windows across a border cost more to copy.
-  const bool short_taps = shape.in_channels <= 64 || shape.in_channels % kKr != 0;
-  if (shape.groups == 1 && shape.dilation_w == 1 && shape.kernel_w > 1 && short_taps) {
-    return ConvPath::rows;
-  }
-  return ConvPath::taps;
-}
-
-// Bytes of a kernel row as a segment: whole dwords, so that the kernel never handles a tail of k.
-size_t window_bytes(const ConvShape& shape) {
-  return round_up(shape.kernel_w * shape.in_channels, kKr);
-}
-
-// (out, kh, window_bytes); what pads a row contributes nothing: it equals the weights' zero point.
-std::vector<int8_t> padded_rows(const Conv2dParams& params) {
-  const ConvShape& shape = params.shape;
-  const std::vector<int8_t> weight = channels_last(params.weight, shape);
-  const size_t row = shape.kernel_w * shape.in_channels, window = window_bytes(shape);
-  std::vector<int8_t> padded(shape.out_channels * shape.kernel_h * window);
-  for (size_t i = 0; i < shape.out_channels * shape.kernel_h; ++i) {
-    const size_t n = i / shape.kernel_h;
-    const int32_t zero = params.weight_zero_point != nullptr ? params.weight_zero_point[n] : 0;
-    std::memcpy(padded.data() + i * window, weight.data() + i * row, row);
-    std::memset(padded.data() + i * window + row, zero, window - row);
-  }
-  return padded;
-}
-
-WeightView rows_view(const std::vector<int8_t>& padded, const ConvShape& shape) {
-  const auto window = static_cast<ptrdiff_t>(window_bytes(shape));
-  return {.data = padded.data(),
-          .n = shape.out_channels,
-          .segments = shape.kernel_h,
-          .segment_k = window_bytes(shape),
-          .n_stride = static_cast<ptrdiff_t>(shape.kernel_h) * window,
-          .segment_stride = window,
-          .k_stride = 1};
-}
-
-std::vector<PackedMatrix> pack(const Backend& backend, const Conv2dParams& params, ConvPath path) {
-  const ConvShape& shape = params.shape;
-  PackParams fold = {.bias = params.bias,
-                     .multiplier = params.multiplier,
-                     .weight_zero_point = params.weight_zero_point,
-                     .a_zero_point = params.a_zero_point};
-  std::vector<PackedMatrix> packed;
-  if (path == ConvPath::depthwise) {
-    // Segments are kernel columns: that is the order in which a kernel meets them.
-    const auto taps = static_cast<ptrdiff_t>(shape.taps());
-    const auto width = static_cast<ptrdiff_t>(shape.kernel_w);
-    const WeightView view = {
-        params.weight, shape.out_channels, shape.kernel_w, shape.kernel_h, taps, 1, width};
-    packed.push_back(pack_depthwise_weights(backend.table->depthwise_geometry, view, fold));
-    return packed;
-  }
-  if (path == ConvPath::rows) {
-    const std::vector<int8_t> weight = padded_rows(params);
-    const WeightView view = rows_view(weight, shape);
-    packed.push_back(pack_weights(backend.table->gemm_geometry, view, fold));
-    return packed;
-  }
-  const std::vector<int8_t> weight = channels_last(params.weight, shape);
-  const size_t segments = shape.taps();
-  if (path == ConvPath::groups) {
-    WeightView view = group_view(weight, shape, 0, segments);
-    view.n = shape.out_channels;  // all of them
-    packed.push_back(pack_weights(backend.table->gemm_geometry, view, fold));
-    return packed;
-  }
-  for (size_t g = 0; g < shape.groups; ++g) {
-    packed.push_back(
-        pack_weights(backend.table->gemm_geometry, group_view(weight, shape, g, segments), fold));
-    if (fold.bias != nullptr) fold.bias += shape.group_out();
-    if (fold.multiplier != nullptr) fold.multiplier += shape.group_out();
-    if (fold.weight_zero_point != nullptr) fold.weight_zero_point += shape.group_out();
-  }
-  return packed;
+void check_shape(const ConvShape& shape) {
+  check_conv_shape(shape);
+  const size_t k = checked_product("kernel", {shape.kernel_h, shape.kernel_w, shape.group_in()});
+  check_extent("K = kernel height * width * channels of a group", k, kMaxK);
+  checked_product("weight", {shape.out_channels, k});
 }
 
 void check_params(const Conv2dParams& params) {
   const ConvShape& shape = params.shape;
-  check_conv_shape(shape);
-  const size_t k = checked_product("kernel", {shape.kernel_h, shape.kernel_w, shape.group_in()});
-  check_extent("K = kernel height * width * channels of a group", k, kMaxK);
-  check_pointer("weight", params.weight, checked_product("weight", {shape.out_channels, k}));
+  check_shape(shape);
+  check_pointer("weight", params.weight, shape.out_channels);
   check_zero_point("a_zero_point", params.a_zero_point);
   if (params.multiplier == nullptr) return;
   check_multipliers("multiplier", params.multiplier, shape.out_channels);
@@ -167,24 +90,35 @@ Conv2d::Conv2d(const Backend& backend, const Conv2dParams& params)
     : shape_(params.shape), layout_(backend.layout), output_(params.output) {
   check_params(params);
   path_ = choose_path(shape_, *backend.table);
-  run_shape_ = shape_;
-  const size_t join =
-      path_ == ConvPath::taps ? groups_to_join(shape_, backend.table->gemm_geometry.granule) : 1;
-  if (join > 1) {
-    const std::vector<int8_t> weight = join_groups(params, join);
-    Conv2dParams joined = params;
-    run_shape_.groups /= join;
-    joined.weight = weight.data();
-    joined.shape = run_shape_;
-    packed_ = pack(backend, joined, path_);
-  } else {
-    packed_ = pack(backend, params, path_);
-  }
+  run_shape_ = run_shape(shape_, path_, *backend.table);
+  packed_ = pack_conv(backend, params, path_);
   if (params.multiplier != nullptr) {
     multiplier_.assign(params.multiplier, params.multiplier + shape_.out_channels);
   }
+  make_pad_row(params.a_zero_point);
+}
+
+Conv2d::Conv2d(const Backend& backend, const ConvShape& shape, int32_t a_zero_point,
+               const OutputSpec& output, std::vector<PackedMatrix> packed)
+    : shape_(shape), layout_(backend.layout), output_(output), packed_(std::move(packed)) {
+  check_shape(shape_);
+  check_zero_point("a_zero_point", a_zero_point);
+  path_ = choose_path(shape_, *backend.table);
+  run_shape_ = run_shape(shape_, path_, *backend.table);
+  check_packed(backend, shape_, path_, packed_);
+  if (packed_[0].has_multiplier()) {
+    check_output(output_);
+    for (const PackedMatrix& matrix : packed_) {
+      const std::vector<float> some = packed_multipliers(matrix);
+      multiplier_.insert(multiplier_.end(), some.begin(), some.end());
+    }
+  }
+  make_pad_row(a_zero_point);
+}
+
+void Conv2d::make_pad_row(int32_t a_zero_point) {
   pad_row_ = AlignedBuffer(path_ == ConvPath::rows ? window_bytes(shape_) : shape_.in_channels);
-  std::memset(pad_row_.data(), params.a_zero_point, pad_row_.size());
+  std::memset(pad_row_.data(), a_zero_point, pad_row_.size());
 }
 
 size_t Conv2d::packed_bytes() const {
@@ -227,33 +161,40 @@ void Conv2d::run(const Context& context, const ConvInput<uint8_t>& input,
 }
 
 ConvInput<uint8_t> Conv2d::check_run(const Context& context, const uint8_t* x, size_t batch,
-                                     size_t h, size_t w) const {
+                                     size_t h, size_t w, const ConvStrides& strides) const {
   octavo::check_layout(layout_, context);
-  return check_conv_input(shape_, x, batch, h, w, pad_row_.data());
+  ConvInput<uint8_t> input = check_conv_input(shape_, x, batch, h, w, pad_row_.data());
+  if (strides.x != 0) input.pixel_stride = strides.x;
+  check_stride("strides.x", input.pixel_stride, shape_.in_channels, batch * h * w);
+  if (input.pixel_stride != shape_.in_channels && !takes_strided_input()) {
+    fail("strides.x", std::to_string(strides.x), "contiguous pixels for this kernel");
+  }
+  return input;
+}
+
+size_t Conv2d::check_output_stride(const ConvInput<uint8_t>& input,
+                                   const ConvStrides& strides) const {
+  const size_t ldc = strides.y != 0 ? strides.y : shape_.out_channels;
+  check_stride("strides.y", ldc, shape_.out_channels, input.pixels());
+  return ldc;
 }
 
 void Conv2d::run_u8(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
                     const ResidualView* residual, uint8_t* y, const ConvStrides& strides) const {
   if (!requantizes()) fail("packed", "weights without a multiplier", "run_s32");
-  ConvInput<uint8_t> input = check_run(context, x, batch, h, w);
+  const ConvInput<uint8_t> input = check_run(context, x, batch, h, w, strides);
   check_pointer("y", y, input.pixels());
   check_residual(output_, residual, input.pixels(), shape_.out_channels);
-  if (strides.x != 0) input.pixel_stride = strides.x;
-  const size_t ldc = strides.y != 0 ? strides.y : shape_.out_channels;
-  check_stride("strides.x", input.pixel_stride, shape_.in_channels, batch * h * w);
-  check_stride("strides.y", ldc, shape_.out_channels, input.pixels());
-  if (input.pixel_stride != shape_.in_channels && !takes_strided_input()) {
-    fail("strides.x", std::to_string(strides.x), "contiguous pixels for this kernel");
-  }
+  const size_t ldc = check_output_stride(input, strides);
   run(context, input, U8Target{y, ldc, to_requant(output_.range), to_residual(output_, residual)});
 }
 
 void Conv2d::run_s32(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
-                     int32_t* y) const {
+                     int32_t* y, const ConvStrides& strides) const {
   if (requantizes()) fail("packed", "weights with a multiplier", "run_u8");
-  const ConvInput<uint8_t> input = check_run(context, x, batch, h, w);
+  const ConvInput<uint8_t> input = check_run(context, x, batch, h, w, strides);
   check_pointer("y", y, input.pixels(), alignof(int32_t));
-  run(context, input, S32Target{y, shape_.out_channels});
+  run(context, input, S32Target{y, check_output_stride(input, strides)});
 }
 
 void Conv2d::run_dynamic(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,

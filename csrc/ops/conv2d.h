@@ -52,8 +52,13 @@ class Conv2d {
  public:
   // Checks and packs. Everything pointed to is copied.
   Conv2d(const Backend& backend, const Conv2dParams& params);
+  // Of weights that are packed already, by packed() of such a layer (pack/stored.h). Checks all.
+  Conv2d(const Backend& backend, const ConvShape& shape, int32_t a_zero_point,
+         const OutputSpec& output, std::vector<PackedMatrix> packed);
 
   const ConvShape& shape() const { return shape_; }
+  int32_t a_zero_point() const { return pad_row_.data()[0]; }
+  const std::vector<PackedMatrix>& packed() const { return packed_; }
   Extent2d output_size(size_t h, size_t w) const { return conv_output_size(shape_, h, w); }
   bool requantizes() const { return !multiplier_.empty(); }
   const OutputSpec& output() const { return output_; }
@@ -70,14 +75,16 @@ class Conv2d {
   void run_u8(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
               const ResidualView* residual, uint8_t* y, const ConvStrides& strides = {}) const;
   void run_s32(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
-               int32_t* y) const;
+               int32_t* y, const ConvStrides& strides = {}) const;
   // Of activations quantized at run time by params[0] and params[1]; see Linear::run_dynamic.
   void run_dynamic(const Context& context, const uint8_t* x, size_t batch, size_t h, size_t w,
                    const float* params, const DynamicOutput& output, float* y) const;
 
  private:
+  void make_pad_row(int32_t a_zero_point);
   ConvInput<uint8_t> check_run(const Context& context, const uint8_t* x, size_t batch, size_t h,
-                               size_t w) const;
+                               size_t w, const ConvStrides& strides = {}) const;
+  size_t check_output_stride(const ConvInput<uint8_t>& input, const ConvStrides& strides) const;
   template <class Target>
   void run(const Context& context, const ConvInput<uint8_t>& input, const Target& target) const;
 

@@ -1,5 +1,7 @@
 #include "ops/linear.h"
 
+#include <utility>
+
 #include "ops/checks.h"
 #include "ops/gemm_float.h"
 #include "ops/gemm_int8.h"
@@ -41,6 +43,17 @@ Linear::Linear(const Backend& backend, const LinearParams& params)
                           .multiplier = params.multiplier,
                           .weight_zero_point = params.weight_zero_point,
                           .a_zero_point = params.a_zero_point});
+}
+
+Linear::Linear(const Backend& backend, size_t n, size_t k, const OutputSpec& output,
+               PackedMatrix packed)
+    : k_(k), layout_(backend.layout), output_(output), packed_(std::move(packed)) {
+  check_extent("k", k, kMaxK);
+  if (!packed_.packed_for(backend.table->gemm_geometry) || packed_.n() != n ||
+      packed_.segments() != packed_.repeats() || packed_.segment_k() != k) {
+    fail("packed", "a matrix of other extents", "that of this layer's shape");
+  }
+  if (packed_.has_multiplier()) check_output(output_);
 }
 
 const char* Linear::kernel_name(const Context& context) const {

@@ -28,7 +28,10 @@ class Linear {
  public:
   // Checks and packs. Everything pointed to is copied.
   Linear(const Backend& backend, const LinearParams& params);
+  // Of weights that are packed already, by packed() of such a layer (pack/stored.h). Checks all.
+  Linear(const Backend& backend, size_t n, size_t k, const OutputSpec& output, PackedMatrix packed);
 
+  const PackedMatrix& packed() const { return packed_; }
   size_t n() const { return packed_.n(); }
   size_t k() const { return k_; }
   bool requantizes() const { return packed_.has_multiplier(); }

@@ -105,6 +105,17 @@ enum class RepeatAlong { segments, k };
 
 }  // namespace
 
+size_t panel_count(const PackedShape& shape) {
+  return (shape.n + shape.geometry.nr - 1) / shape.geometry.nr;
+}
+
+size_t sequential_bytes(const PackedShape& shape) {
+  const size_t last = panel_count(shape) - 1;
+  const size_t width = panel_width(shape.n - last * shape.geometry.nr, shape.geometry.granule);
+  return last * shape.panel_stride_bytes +
+         panel_stride_bytes(width, shape.segments, shape.segment_k);
+}
+
 // Fills a PackedMatrix column by column.
 class PanelWriter {
  public:
@@ -112,17 +123,15 @@ class PanelWriter {
               RepeatAlong along)
       : weights_(weights), params_(params), along_(along) {
     check_int8(geometry, weights, params);
-    packed_.geometry_ = geometry;
-    packed_.n_ = weights.n;
-    packed_.repeats_ = count_repeats(weights, params.weight_zero_point);
-    packed_.segments_ = weights.segments;
-    packed_.segment_k_ = weights.segment_k;
-    (along == RepeatAlong::segments ? packed_.segments_ : packed_.segment_k_) *= packed_.repeats_;
-    packed_.has_multiplier_ = params.multiplier != nullptr;
-    packed_.panel_stride_bytes_ = stride_bytes(geometry.nr);
-    const size_t last = packed_.panel_count() - 1;
-    packed_.buffer_ = AlignedBuffer::pooled(last * packed_.panel_stride_bytes_ +
-                                            stride_bytes(packed_.panel_width(last)));
+    PackedShape shape = {.geometry = geometry,
+                         .n = weights.n,
+                         .segments = weights.segments,
+                         .segment_k = weights.segment_k,
+                         .repeats = count_repeats(weights, params.weight_zero_point),
+                         .has_multiplier = params.multiplier != nullptr};
+    (along == RepeatAlong::segments ? shape.segments : shape.segment_k) *= shape.repeats;
+    shape.panel_stride_bytes = panel_stride_bytes(geometry.nr, shape.segments, shape.segment_k);
+    packed_ = PackedMatrix(shape, sequential_bytes(shape));
   }
 
   PackedMatrix write() && {
@@ -131,22 +140,19 @@ class PanelWriter {
   }
 
  private:
-  size_t stride_bytes(size_t width) const {
-    return panel_stride_bytes(width, packed_.segments_, packed_.segment_k_);
-  }
-
   void write_column(size_t col) {
-    const size_t i = col / packed_.geometry_.nr;
-    const size_t j = col % packed_.geometry_.nr;
+    const PackedShape& shape = packed_.shape_;
+    const size_t i = col / shape.geometry.nr;
+    const size_t j = col % shape.geometry.nr;
     const size_t width = packed_.panel_width(i);
-    uint8_t* panel = packed_.buffer_.data() + i * packed_.panel_stride_bytes_;
+    uint8_t* panel = packed_.buffer_.data() + i * shape.panel_stride_bytes;
     uint8_t* out = panel + width * sizeof(int32_t);
-    const size_t segment_bytes = panel_weight_bytes(width, 1, packed_.segment_k_);
+    const size_t segment_bytes = panel_weight_bytes(width, 1, shape.segment_k);
 
     uint32_t sum = 0;
     const auto write_difference = [&](size_t s, size_t k, int32_t d) {
       sum += static_cast<uint32_t>(d);
-      for (size_t r = 0; r < packed_.repeats_; ++r) {
+      for (size_t r = 0; r < shape.repeats; ++r) {
         const bool by_segment = along_ == RepeatAlong::segments;
         const size_t to_s = by_segment ? s + r * weights_.segments : s;
         const size_t to_k = by_segment ? k : k + r * weights_.segment_k;
@@ -160,7 +166,7 @@ class PanelWriter {
     bias -= static_cast<uint32_t>(params_.a_zero_point) * sum;
     std::memcpy(panel + j * sizeof bias, &bias, sizeof bias);
     if (params_.multiplier != nullptr) {
-      uint8_t* multiplier = out + packed_.segments_ * segment_bytes;
+      uint8_t* multiplier = out + shape.segments * segment_bytes;
       std::memcpy(multiplier + j * sizeof(float), &params_.multiplier[col], sizeof(float));
     }
   }
@@ -171,14 +177,14 @@ class PanelWriter {
   PackedMatrix packed_;
 };
 
-size_t PackedMatrix::panel_count() const { return (n_ + geometry_.nr - 1) / geometry_.nr; }
+size_t PackedMatrix::panel_count() const { return octavo::panel_count(shape_); }
 
 size_t PackedMatrix::panel_cols(size_t i) const {
-  return i + 1 < panel_count() ? geometry_.nr : n_ - i * geometry_.nr;
+  return i + 1 < panel_count() ? shape_.geometry.nr : shape_.n - i * shape_.geometry.nr;
 }
 
 size_t PackedMatrix::panel_width(size_t i) const {
-  return octavo::panel_width(panel_cols(i), geometry_.granule);
+  return octavo::panel_width(panel_cols(i), shape_.geometry.granule);
 }
 
 PackedMatrix pack_weights(const PanelGeometry& geometry, const WeightView& weights,

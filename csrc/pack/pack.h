@@ -48,43 +48,65 @@ struct PackParams {
   int32_t a_zero_point = 0;
 };
 
+// Everything about a packed matrix but its panels. segments and segment_k count repetitions.
+struct PackedShape {
+  PanelGeometry geometry = {.nr = 1, .granule = 1};
+  size_t n = 0;
+  size_t segments = 0;
+  size_t segment_k = 0;
+  size_t repeats = 1;
+  size_t panel_stride_bytes = 0;
+  bool has_multiplier = false;
+};
+
+size_t panel_count(const PackedShape& shape);
+// Of all panels, in sequential order, where only the last may be narrower.
+size_t sequential_bytes(const PackedShape& shape);
+
 class PackedMatrix {
  public:
   PackedMatrix() = default;
 
-  size_t n() const { return n_; }
+  const PackedShape& shape() const { return shape_; }
+  size_t n() const { return shape_.n; }
   // What goes into GemmTile: both count the repetitions below.
-  size_t segments() const { return segments_; }
-  size_t segment_k() const { return segment_k_; }
+  size_t segments() const { return shape_.segments; }
+  size_t segment_k() const { return shape_.segment_k; }
   // Weights with zero points may need more than 8 bits: w - zero_point is then stored as a sum of
   // `repeats` s8 weights, and the kernel sees every row pointer that many times (the whole pointer
   // list of a tile, or of a depthwise output row, is written `repeats` times in a row).
-  size_t repeats() const { return repeats_; }
-  bool has_multiplier() const { return has_multiplier_; }
-  PanelGeometry geometry() const { return geometry_; }
+  size_t repeats() const { return shape_.repeats; }
+  bool has_multiplier() const { return shape_.has_multiplier; }
+  PanelGeometry geometry() const { return shape_.geometry; }
   bool packed_for(const PanelGeometry& geometry) const {
-    return geometry.nr == geometry_.nr && geometry.granule == geometry_.granule &&
-           geometry.order == geometry_.order;
+    return geometry.nr == shape_.geometry.nr && geometry.granule == shape_.geometry.granule &&
+           geometry.order == shape_.geometry.order;
   }
 
   size_t panel_count() const;
   size_t panel_cols(size_t i) const;   // columns that exist
   size_t panel_width(size_t i) const;  // columns stored
-  const uint8_t* panel(size_t i) const { return buffer_.data() + i * panel_stride_bytes_; }
-  size_t size_bytes() const { return buffer_.size(); }
+  const uint8_t* panel(size_t i) const { return panels_ + i * shape_.panel_stride_bytes; }
+  size_t size_bytes() const { return size_bytes_; }
 
  private:
   friend class PanelWriter;
   friend PackedMatrix schedule(const PackedMatrix& sequential);
+  friend PackedMatrix view_packed(const PackedShape& shape, const uint8_t* panels, size_t bytes);
 
-  PanelGeometry geometry_ = {.nr = 1, .granule = 1};
-  size_t n_ = 0;
-  size_t segments_ = 0;
-  size_t segment_k_ = 0;
-  size_t repeats_ = 1;
-  size_t panel_stride_bytes_ = 0;
-  bool has_multiplier_ = false;
-  AlignedBuffer buffer_;
+  // Takes memory for the panels, zero-filled.
+  PackedMatrix(const PackedShape& shape, size_t bytes)
+      : shape_(shape),
+        buffer_(AlignedBuffer::pooled(bytes)),
+        panels_(buffer_.data()),
+        size_bytes_(bytes) {}
+  PackedMatrix(const PackedShape& shape, const uint8_t* panels, size_t bytes)
+      : shape_(shape), panels_(panels), size_bytes_(bytes) {}
+
+  PackedShape shape_;
+  AlignedBuffer buffer_;  // empty if the panels lie in somebody else's memory
+  const uint8_t* panels_ = nullptr;
+  size_t size_bytes_ = 0;
 };
 
 // Packs for GEMM and convolution. The stored bias is

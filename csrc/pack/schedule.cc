@@ -176,7 +176,7 @@ Schedule schedule_columns(const int8_t* weights, size_t groups, size_t stride) {
 }
 
 PackedMatrix schedule(const PackedMatrix& sequential) {
-  const size_t groups = scheduled_groups(sequential.segments_, sequential.segment_k_);
+  const size_t groups = scheduled_groups(sequential.segments(), sequential.segment_k());
   std::vector<std::vector<uint8_t>> panels;
   size_t largest = 0;
   for (size_t i = 0; i < sequential.panel_count(); ++i) {
@@ -185,7 +185,7 @@ PackedMatrix schedule(const PackedMatrix& sequential) {
     ScheduledHeader header = {};
     std::memcpy(header.bias, panel_bias(from), width * sizeof(int32_t));
     std::memcpy(header.multiplier,
-                panel_multiplier(from, width, sequential.segments_, sequential.segment_k_),
+                panel_multiplier(from, width, sequential.segments(), sequential.segment_k()),
                 width * sizeof(float));
     std::vector<uint8_t>& bytes = panels.emplace_back();
     append(bytes, &header, sizeof header);
@@ -200,15 +200,9 @@ PackedMatrix schedule(const PackedMatrix& sequential) {
     largest = std::max(largest, round_up(bytes.size(), kPanelAlignment));
   }
 
-  PackedMatrix packed;
-  packed.geometry_ = sequential.geometry_;
-  packed.n_ = sequential.n_;
-  packed.segments_ = sequential.segments_;
-  packed.segment_k_ = sequential.segment_k_;
-  packed.repeats_ = sequential.repeats_;
-  packed.has_multiplier_ = sequential.has_multiplier_;
-  packed.panel_stride_bytes_ = largest;
-  packed.buffer_ = AlignedBuffer::pooled(panels.size() * largest);
+  PackedShape shape = sequential.shape();
+  shape.panel_stride_bytes = largest;
+  PackedMatrix packed(shape, panels.size() * largest);
   for (size_t i = 0; i < panels.size(); ++i) {
     std::memcpy(packed.buffer_.data() + i * largest, panels[i].data(), panels[i].size());
   }
