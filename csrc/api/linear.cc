@@ -1,159 +1,147 @@
-#include "octavo/octavo.h"
+// octavo_linear_...
+#include "ops/linear.h"
 
 #include <new>
-#include <string>
 
-#include "base/status.h"
-#include "ops/linear.h"
-#include "runtime/backend.h"
-#include "runtime/context.h"
+#include "api/layer.h"
 
-struct octavo_linear {
-  const octavo::Backend* backend;
-  octavo::Linear linear;
-};
-
-namespace octavo {
+namespace octavo::api {
 namespace {
 
-thread_local std::string last_error;
+struct LinearTraits {
+  using Desc = octavo_linear_desc;
+  using Op = octavo::Linear;
+  static constexpr LayerKind kKind = LayerKind::linear;
 
-octavo_status to_c(Status status) {
-  switch (status) {
-    case Status::ok:
-      return OCTAVO_OK;
-    case Status::invalid_argument:
-      return OCTAVO_INVALID_ARGUMENT;
-    case Status::unsupported:
-      return OCTAVO_UNSUPPORTED;
-    case Status::out_of_memory:
-      return OCTAVO_OUT_OF_MEMORY;
-    case Status::internal:
-      break;
+  static int32_t a_zero_point(const Desc& desc) {
+    return read_zero_point("desc.a_zero_point", desc.a_zero_point,
+                           read_signed("desc.a_dtype", desc.a_dtype));
   }
-  return OCTAVO_INTERNAL;
-}
 
-octavo_status failed(octavo_status status, const char* message) noexcept {
-  try {
-    last_error = message;
-  } catch (...) {
-    last_error.clear();  // no memory even for the message
+  static Op pack(const Backend& backend, const Desc& desc) {
+    check_multiplier_given(desc.output, desc.multiplier);
+    LinearParams params;
+    params.weight = desc.weight;
+    params.n = desc.n;
+    params.k = desc.k;
+    params.bias = desc.bias;
+    params.multiplier = desc.multiplier;
+    params.weight_zero_point = desc.weight_zero_point;
+    params.a_zero_point = a_zero_point(desc);
+    params.output = read_output(desc.output, desc.residual);
+    return Op(backend, params);
   }
-  return status;
-}
 
-// No exception leaves the library.
-template <class Body>
-octavo_status guarded(const Body& body) noexcept {
-  try {
-    body();
-    return OCTAVO_OK;
-  } catch (const Error& error) {
-    return failed(to_c(error.status()), error.what());
-  } catch (const std::bad_alloc&) {
-    return failed(OCTAVO_OUT_OF_MEMORY, "out of memory");
-  } catch (const std::exception& error) {
-    return failed(OCTAVO_INTERNAL, error.what());
-  } catch (...) {
-    return failed(OCTAVO_INTERNAL, "unknown error");
+  static Op open(const Backend& backend, const Desc& desc, std::vector<PackedMatrix> matrices) {
+    if (matrices.size() != 1) fail("packed", "several matrices", "that of a linear layer");
+    a_zero_point(desc);
+    Op op(backend, desc.n, desc.k, read_output(desc.output, desc.residual), std::move(matrices[0]));
+    if (op.requantizes() == (desc.output.dtype == OCTAVO_S32)) {
+      fail("packed", "multipliers and output type that contradict", "both or neither");
+    }
+    return op;
   }
-}
 
-void require(const void* pointer, const char* name) {
-  if (pointer != nullptr) return;
-  throw Error(Status::invalid_argument, std::string(name) + ": got NULL, expected a pointer");
+  static std::span<const PackedMatrix> matrices(const Op& op) { return {&op.packed(), 1}; }
+};
+
+}  // namespace
+}  // namespace octavo::api
+
+struct octavo_linear {
+  octavo::api::Layer<octavo::api::LinearTraits> layer;
+};
+
+namespace octavo::api {
+namespace {
+
+struct LinearCall {
+  size_t m;
+  const void* a;
+  size_t lda;
+  const void* residual;
+  size_t ldr;
+  void* c;
+  size_t ldc;
+};
+
+void run(const octavo_context* given, const Layer<LinearTraits>& layer, const LinearCall& call) {
+  CallContext call_context(given);
+  const Context context = call_context.context(*layer.backend);
+  const size_t n = layer.op.n();
+  const size_t ldc = call.ldc == 0 ? n : call.ldc;
+  const InputBytes a(context, "a", call.a, call.m, layer.op.k(), call.lda, layer.signs.a);
+  if (!layer.op.requantizes()) {
+    if (call.residual != nullptr) fail("residual", "a pointer", "NULL: the layer has none");
+    layer.op.run_s32(context, a.data(), a.ld(), call.m, static_cast<int32_t*>(call.c), ldc);
+    return;
+  }
+  InputBytes added;
+  if (call.residual != nullptr) {
+    added =
+        InputBytes(context, "residual", call.residual, call.m, n, call.ldr, layer.signs.residual);
+  }
+  const ResidualView view = {added.data(), added.ld()};
+  layer.op.run_u8(context, a.data(), a.ld(), call.m, call.residual != nullptr ? &view : nullptr,
+                  static_cast<uint8_t*>(call.c), ldc);
+  finish_output(context, call.c, call.m, n, ldc, layer.signs.output);
 }
 
 }  // namespace
-}  // namespace octavo
+}  // namespace octavo::api
 
-using octavo::guarded;
+using octavo::api::guarded;
+using octavo::api::LinearTraits;
+using octavo::api::require;
 
-const char* octavo_version(void) { return OCTAVO_VERSION; }
-
-const char* octavo_status_string(int status) {
-  switch (status) {
-    case OCTAVO_OK:
-      return "ok";
-    case OCTAVO_INVALID_ARGUMENT:
-      return "invalid argument";
-    case OCTAVO_UNSUPPORTED:
-      return "unsupported";
-    case OCTAVO_OUT_OF_MEMORY:
-      return "out of memory";
-    case OCTAVO_INTERNAL:
-      return "internal error";
-  }
-  return "unknown status";
+octavo_status octavo_linear_packed_size(const octavo_context* context,
+                                        const octavo_linear_desc* desc, size_t* bytes) {
+  return guarded([&] { octavo::api::layer_packed_size<LinearTraits>(context, desc, bytes); });
 }
 
-const char* octavo_last_error(void) { return octavo::last_error.c_str(); }
-
-size_t octavo_backend_count(void) {
-  size_t count = 0;
-  while (octavo_backend_name(count) != nullptr) ++count;
-  return count;
+octavo_status octavo_linear_pack(const octavo_context* context, const octavo_linear_desc* desc,
+                                 void* packed, size_t bytes) {
+  return guarded([&] { octavo::api::layer_pack<LinearTraits>(context, desc, packed, bytes); });
 }
 
-const char* octavo_backend_name(size_t i) {
-  for (const octavo::Backend& backend : octavo::all_backends()) {
-    if (!octavo::is_supported(backend, octavo::detect_cpu())) continue;
-    if (i == 0) return backend.name;
-    --i;
-  }
-  return nullptr;
-}
-
-octavo_status octavo_current_backend(const char** name) {
+octavo_status octavo_linear_open(const octavo_context* context, const void* packed, size_t bytes,
+                                 octavo_linear** linear) {
   return guarded([&] {
-    octavo::require(name, "name");
-    *name = octavo::current_backend().name;
+    require(linear, "linear");
+    *linear = new octavo_linear{octavo::api::layer_open<LinearTraits>(context, packed, bytes)};
   });
 }
 
-octavo_status octavo_use_backend(const char* name) {
+octavo_status octavo_linear_create(const octavo_context* context, const octavo_linear_desc* desc,
+                                   octavo_linear** linear) {
   return guarded([&] {
-    octavo::set_backend_override(name == nullptr ? nullptr
-                                                 : &octavo::require_backend(name, "backend"));
-  });
-}
-
-octavo_status octavo_set_num_threads(size_t n) {
-  return guarded([&] { octavo::set_num_threads(n); });
-}
-
-octavo_status octavo_linear_create(const octavo_linear_desc* desc, octavo_linear** linear) {
-  return guarded([&] {
-    octavo::require(desc, "desc");
-    octavo::require(linear, "linear");
-    octavo::LinearParams params;
-    params.weight = desc->weight;
-    params.n = desc->n;
-    params.k = desc->k;
-    params.bias = desc->bias;
-    params.multiplier = desc->multiplier;
-    params.a_zero_point = desc->a_zero_point;
-    params.output.range = {desc->zero_point, desc->qmin, desc->qmax};
-    const octavo::Backend& backend = octavo::current_backend();
-    *linear = new octavo_linear{&backend, octavo::Linear(backend, params)};
+    require(linear, "linear");
+    *linear = new octavo_linear{octavo::api::layer_create<LinearTraits>(context, desc)};
   });
 }
 
 void octavo_linear_free(octavo_linear* linear) { delete linear; }
 
-octavo_status octavo_linear_run_u8(const octavo_linear* linear, const uint8_t* a, size_t lda,
-                                   size_t m, uint8_t* c, size_t ldc) {
+octavo_status octavo_linear_packed(const octavo_linear* linear, const void** packed,
+                                   size_t* bytes) {
   return guarded([&] {
-    octavo::require(linear, "linear");
-    linear->linear.run_u8(octavo::make_context(*linear->backend), a, lda, m, nullptr, c, ldc);
+    require(linear, "linear");
+    octavo::api::layer_bytes(linear->layer, packed, bytes);
   });
 }
 
-octavo_status octavo_linear_run_s32(const octavo_linear* linear, const uint8_t* a, size_t lda,
-                                    size_t m, int32_t* c, size_t ldc) {
+octavo_status octavo_linear_info(const octavo_linear* linear, octavo_linear_desc* info) {
   return guarded([&] {
-    octavo::require(linear, "linear");
-    linear->linear.run_s32(octavo::make_context(*linear->backend), a, lda, m, c, ldc);
+    require(linear, "linear");
+    octavo::api::write_struct("info", linear->layer.desc, info);
+  });
+}
+
+octavo_status octavo_linear_run(const octavo_context* context, const octavo_linear* linear,
+                                size_t m, const void* a, size_t lda, const void* residual,
+                                size_t ldr, void* c, size_t ldc) {
+  return guarded([&] {
+    require(linear, "linear");
+    octavo::api::run(context, linear->layer, {m, a, lda, residual, ldr, c, ldc});
   });
 }
