@@ -1,6 +1,7 @@
 #include "api/context.h"
 
 #include "ops/checks.h"
+#include "ops/scratch.h"
 
 namespace octavo::api {
 namespace {
@@ -30,7 +31,10 @@ struct Loop {
 
 void CallbackThreads::run(size_t n, size_t, const Task& task) {
   Loop loop(task);
-  parallel_for_(user_, n, &Loop::body, &loop);
+  {
+    const ScratchLevel level;
+    parallel_for_(user_, n, &Loop::body, &loop);
+  }
   const size_t finished = loop.finished.load(std::memory_order_acquire);
   if (loop.error != nullptr) std::rethrow_exception(loop.error);
   if (finished != n) {

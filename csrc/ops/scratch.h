@@ -29,4 +29,14 @@ T* scratch(Scratch purpose, size_t count) {
   return static_cast<T*>(scratch_bytes(purpose, count * sizeof(T)));
 }
 
+// While one lives, its thread uses other memory. For code of others that an op waits for: it may
+// run another op on this thread, and must not overwrite what the first one still needs.
+class ScratchLevel {
+ public:
+  ScratchLevel();
+  ~ScratchLevel();
+  ScratchLevel(const ScratchLevel&) = delete;
+  ScratchLevel& operator=(const ScratchLevel&) = delete;
+};
+
 }  // namespace octavo
