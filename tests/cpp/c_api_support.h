@@ -1,6 +1,8 @@
 // What the tests of the C ABI share: zeroed structs, owners, layers with known results.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -26,6 +28,13 @@ inline octavo_context on_backend(const char* backend) {
   octavo_context context = zeroed<octavo_context>();
   context.backend = backend;
   return context;
+}
+
+inline void expect_refused(octavo_status status, const std::string& message,
+                           octavo_status expected = OCTAVO_INVALID_ARGUMENT) {
+  EXPECT_EQ(status, expected) << message;
+  EXPECT_NE(std::string(octavo_last_error()).find(message), std::string::npos)
+      << "got: " << octavo_last_error() << "\nexpected: " << message;
 }
 
 struct FreeLayer {
