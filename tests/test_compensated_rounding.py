@@ -10,9 +10,9 @@ from onnx import numpy_helper
 
 import octavo
 from graph_support import Array, Builder, ort_run
+from octavo._rounding import BLOCK, round_compensated
 from octavo.graph.load import load_graph
 from octavo.quantize.moments import MIN_ROWS, covariances
-from octavo.quantize.rounding import BLOCK, round_compensated
 from octavo.quantize.sample import Sample
 
 

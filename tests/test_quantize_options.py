@@ -14,12 +14,12 @@ from onnx import numpy_helper
 
 import octavo
 from graph_support import Array, Builder, ort_run, steps
+from octavo._integer_layer import FRACTIONS, quantize_layer
 from octavo.errors import InvalidArgumentError, QuantizationWarning
 from octavo.graph.load import load_graph
 from octavo.quantize import QuantizeOptions, quantize_with_report
 from octavo.quantize.notices import CODES
 from octavo.quantize.sample import MAX_SAMPLES, draw_sample
-from octavo.quantize.weights import FRACTIONS, quantize_layer
 from test_quantize_model import IMAGE, residual_net
 
 

@@ -26,12 +26,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo._integer_layer import bias_limit
 from octavo.graph.ir import Graph, Node
 from octavo.graph.qdq import byte_params
 from octavo.graph.windows import Window, window_of
 from octavo.quantize.bytes_walk import PIECE, ByteWalk
 from octavo.quantize.sample import Sample, run_pieces
-from octavo.quantize.weights import bias_limit
 from octavo.quantize.writer import WrittenLayer
 
 Reals = NDArray[np.float64]

@@ -9,6 +9,7 @@ import onnx
 from numpy.typing import NDArray
 
 from octavo import _core
+from octavo._integer_layer import quantize_layer
 from octavo.errors import InvalidArgumentError, UnsupportedModelError
 from octavo.graph.ir import Array, Graph, Node
 from octavo.graph.load import ModelLike, load_graph
@@ -16,7 +17,6 @@ from octavo.graph.new_names import NewNames
 from octavo.graph.passes import simplify
 from octavo.graph.passes.dynamic import FLOAT, PER_ROW
 from octavo.graph.save import save_graph
-from octavo.quantize.weights import quantize_layer
 
 
 def quantize_dynamic(

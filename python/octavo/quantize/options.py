@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from numpy.typing import DTypeLike
 
 from octavo._checks import ByteDtype, byte_dtype
+from octavo._integer_layer import ROUNDINGS, WEIGHT_METHODS
 from octavo.calibrate.calibration import Calibration
 from octavo.calibrate.observer import OBSERVERS, create_observer
 from octavo.errors import InvalidArgumentError
 from octavo.quantize.placement import PLACEMENTS
 from octavo.quantize.sample import Data
-from octavo.quantize.weights import ROUNDINGS, WEIGHT_METHODS
 
 
 @dataclass(frozen=True, kw_only=True)

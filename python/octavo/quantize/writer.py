@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo._integer_layer import bias_scale, quantize_layer
 from octavo.graph.ir import Array, Graph, Node
 from octavo.graph.new_names import NewNames
 from octavo.quantization import QuantParams
 from octavo.quantize.placement import Placement
-from octavo.quantize.weights import bias_scale, quantize_layer
 
 
 @dataclass(frozen=True)
