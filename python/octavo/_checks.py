@@ -14,9 +14,11 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from octavo._dlpack import SupportsDLPack, imported
 from octavo.errors import InvalidArgumentError, InvalidDtypeError
 
 Bytes: TypeAlias = NDArray[np.uint8] | NDArray[np.int8]
+BytesLike: TypeAlias = Bytes | SupportsDLPack
 ByteDtype: TypeAlias = Literal["uint8", "int8"]
 IntOrPair: TypeAlias = int | Sequence[int]
 
@@ -75,8 +77,8 @@ def describe(x: object) -> str:
 
 def array_of(name: str, x: object, *dtypes: str) -> NDArray[Any]:
     """Check for an array (or NumPy scalar) of one of these dtypes."""
-    if isinstance(x, np.generic):
-        x = np.asarray(x)
+    if not isinstance(x, np.ndarray):
+        x = np.asarray(x) if isinstance(x, np.generic) else imported(name, x)
     if not isinstance(x, np.ndarray) or x.dtype not in dtypes:
         raise wrong_dtype(name, f"an array of {' or '.join(dtypes)}", describe(x))
     return x
@@ -100,7 +102,7 @@ def contiguous(x: Bytes) -> Bytes:
 
 def float_array(name: str, x: ArrayLike) -> NDArray[np.float32]:
     """Convert to float32; float16 and float64 are converted, everything else is refused."""
-    array = np.asarray(x)
+    array = x if type(x) is np.ndarray else np.asarray(imported(name, x))
     if array.dtype == np.float32:
         return array.astype(np.float32, order="C", copy=not array.flags.aligned)
     if not np.issubdtype(array.dtype, np.floating):
@@ -130,7 +132,7 @@ def integers(name: str, value: object, lo: int, hi: int, n: int) -> NDArray[np.i
     """Check for n integers in lo..hi, an inclusive range within int32; one scalar is repeated."""
     if isinstance(value, int):
         value = integer(name, value, lo, hi)  # Of any size, which NumPy's integers are not.
-    array = np.asarray(value)
+    array = np.asarray(imported(name, value))
     if not np.issubdtype(array.dtype, np.integer):
         raise wrong_dtype(name, "integers", describe(value if array.ndim == 0 else array))
     if array.shape not in ((), (1,), (n,)):
@@ -146,7 +148,7 @@ def scales(name: str, value: object, n: int | None = None) -> NDArray[np.float32
 
     ``n=None`` takes one scale; otherwise one, or one per channel.
     """
-    array = np.asarray(value)
+    array = np.asarray(imported(name, value))
     if array.dtype == np.bool_ or not np.issubdtype(array.dtype, np.number):
         raise wrong_dtype(name, "a number", describe(value))
     if np.issubdtype(array.dtype, np.complexfloating):

@@ -22,6 +22,7 @@ from octavo._checks import (
     scales,
     zero_point,
 )
+from octavo._dlpack import imported
 from octavo.requantization import activation_clamp, multipliers, scale_ratio
 
 OutDtype: TypeAlias = Literal["uint8", "int8", "int32"]
@@ -99,6 +100,7 @@ def layer_bias(bias: ArrayLike | None, n: int) -> NDArray[np.int32] | None:
     """Check a bias of n int32 values."""
     if bias is None:
         return None
+    bias = imported("bias", bias)
     if np.shape(bias) != (n,):
         raise invalid("bias", f"shape ({n},)", f"shape {np.shape(bias)}")
     return integers("bias", bias, int(_INT32.min), int(_INT32.max), n)

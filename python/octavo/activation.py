@@ -1,6 +1,6 @@
 """Functions of one byte, by table, and the row operators of transformers.
 
-Arrays are uint8 or int8; non-contiguous ones are copied first. Every result is a new array.
+Arrays are uint8 or int8, as in `octavo.functional`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from octavo import _core
 from octavo._activation_math import FUNCTIONS
 from octavo._checks import (
     Bytes,
+    BytesLike,
     byte_array,
     byte_dtype,
     byte_range,
@@ -104,7 +105,7 @@ def activation_table(
     return table
 
 
-def lookup(x: Bytes, table: Bytes) -> Bytes:
+def lookup(x: BytesLike, table: BytesLike) -> Bytes:
     """Replace every byte by its entry in a table.
 
     Parameters
@@ -138,7 +139,7 @@ def lookup(x: Bytes, table: Bytes) -> Bytes:
     return _core.lookup(contiguous(array), contiguous(entries))
 
 
-def _rows(x: Bytes) -> Bytes:
+def _rows(x: BytesLike) -> Bytes:
     array = byte_array("x", x)
     if array.ndim == 0:
         raise invalid("x", "at least one dimension", "a scalar")
@@ -146,7 +147,7 @@ def _rows(x: Bytes) -> Bytes:
 
 
 def softmax(
-    x: Bytes,
+    x: BytesLike,
     *,
     x_scale: float,
     out_scale: float = 1 / 256,
@@ -222,7 +223,7 @@ def _vector(name: str, values: ArrayLike, n: int, step: float) -> NDArray[np.flo
 
 
 def layer_norm(
-    x: Bytes,
+    x: BytesLike,
     gamma: ArrayLike,
     beta: ArrayLike,
     *,

@@ -1,6 +1,6 @@
 """Operators on quantized tensors that add, multiply and join.
 
-Arrays are uint8 or int8; non-contiguous ones are copied first. Every result is a new array.
+Arrays are uint8 or int8, as in `octavo.functional`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from octavo import _core
 from octavo._checks import (
     Activation,
     Bytes,
+    BytesLike,
     activation_range,
     byte_array,
     byte_dtype,
@@ -33,8 +34,8 @@ __all__ = ["add", "concat", "mul"]
 
 
 def add(
-    a: Bytes,
-    b: Bytes,
+    a: BytesLike,
+    b: BytesLike,
     *,
     a_scale: float,
     a_zero_point: int = 0,
@@ -122,8 +123,8 @@ def _repeated(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, int] | None:
 
 
 def mul(
-    a: Bytes,
-    b: Bytes,
+    a: BytesLike,
+    b: BytesLike,
     *,
     a_scale: float,
     a_zero_point: int = 0,
@@ -200,7 +201,7 @@ def mul(
 
 
 def concat(
-    arrays: Sequence[Bytes],
+    arrays: Sequence[BytesLike],
     axis: int = -1,
     *,
     scales: Sequence[float] | None = None,

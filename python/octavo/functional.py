@@ -1,7 +1,8 @@
 """Operators on quantized tensors: those that multiply, and all others by import.
 
-Arrays are uint8 or int8. Non-contiguous ones are copied first, but for the activations of
-`linear`, whose rows may lie apart. Every result is a new array.
+Arrays are uint8 or int8: NumPy's, or any CPU array that has ``__dlpack__`` (PyTorch, JAX and other
+array API libraries), read in place. Non-contiguous ones are copied first, but for the activations
+of `linear`, whose rows may lie apart. Every result is a new NumPy array.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from octavo import _core
 from octavo._checks import (
     Bytes,
+    BytesLike,
     array_of,
     bound_k,
     byte_array,
@@ -71,7 +73,9 @@ def _activations(name: str, x: object, packed: PackedLinear | PackedConv2d) -> B
     return array
 
 
-def linear(a: Bytes, packed: PackedLinear, *, residual: Bytes | None = None) -> NDArray[Any]:
+def linear(
+    a: BytesLike, packed: PackedLinear, *, residual: BytesLike | None = None
+) -> NDArray[Any]:
     """Apply a fully connected layer; the formula is at `pack_linear`.
 
     Parameters
@@ -124,7 +128,9 @@ def linear(a: Bytes, packed: PackedLinear, *, residual: Bytes | None = None) -> 
     return packed.core.run(_rows(array), flat).reshape(shape)
 
 
-def conv2d(x: Bytes, packed: PackedConv2d, *, residual: Bytes | None = None) -> NDArray[Any]:
+def conv2d(
+    x: BytesLike, packed: PackedConv2d, *, residual: BytesLike | None = None
+) -> NDArray[Any]:
     """Apply a 2-D convolution to NHWC images; the formula is at `pack_linear`.
 
     Parameters
@@ -180,7 +186,7 @@ def conv2d(x: Bytes, packed: PackedConv2d, *, residual: Bytes | None = None) -> 
 
 
 def matmul_integer(
-    a: Bytes, b: Bytes, a_zero_point: int = 0, b_zero_point: ArrayLike = 0
+    a: BytesLike, b: BytesLike, a_zero_point: int = 0, b_zero_point: ArrayLike = 0
 ) -> NDArray[np.int32]:
     """Multiply integer matrices exactly: ``(a - a_zero_point) @ (b - b_zero_point)``.
 

@@ -16,6 +16,7 @@ from octavo._checks import (
     pair,
     zero_point,
 )
+from octavo._dlpack import SupportsDLPack
 from octavo._layer import layer_bias, layer_output, layer_weights, weight_zero_points
 from octavo._packed_types import PackedConv2d, PackedLinear
 from octavo.backend import backend
@@ -24,7 +25,7 @@ __all__ = ["PackedConv2d", "PackedLinear", "pack_conv2d", "pack_linear"]
 
 
 def pack_linear(
-    weight: NDArray[np.int8],
+    weight: NDArray[np.int8] | SupportsDLPack,
     *,
     weight_scale: ArrayLike | None = None,
     bias: ArrayLike | None = None,
@@ -123,7 +124,7 @@ def pack_linear(
 
 
 def pack_conv2d(
-    weight: NDArray[np.int8],
+    weight: NDArray[np.int8] | SupportsDLPack,
     *,
     weight_scale: ArrayLike | None = None,
     bias: ArrayLike | None = None,

@@ -1,6 +1,6 @@
 """Pooling of quantized NHWC images.
 
-Arrays are uint8 or int8; non-contiguous ones are copied first. Every result is a new array.
+Arrays are uint8 or int8, as in `octavo.functional`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from octavo import _core
 from octavo._checks import (
     Bytes,
+    BytesLike,
     IntOrPair,
     byte_array,
     byte_dtype,
@@ -42,7 +43,7 @@ def _some_tap_inside(
 
 
 def max_pool2d(
-    x: Bytes,
+    x: BytesLike,
     kernel: IntOrPair,
     *,
     stride: IntOrPair | None = None,
@@ -111,7 +112,7 @@ def max_pool2d(
 
 
 def global_avg_pool(
-    x: Bytes,
+    x: BytesLike,
     *,
     x_scale: float,
     x_zero_point: int = 0,

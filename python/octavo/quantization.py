@@ -27,6 +27,7 @@ from octavo import _core
 from octavo._checks import (
     ByteDtype,
     Bytes,
+    BytesLike,
     array_of,
     byte_dtype,
     byte_range,
@@ -227,7 +228,7 @@ def quantize_linear(
 
 
 def dequantize_linear(
-    q: Bytes | NDArray[np.int32],
+    q: BytesLike | NDArray[np.int32],
     scale: ArrayLike,
     zero_point: ArrayLike = 0,
     *,

@@ -14,6 +14,7 @@ from octavo import _core
 from octavo._checks import (
     ByteDtype,
     Bytes,
+    BytesLike,
     array_of,
     byte_array,
     byte_dtype,
@@ -29,6 +30,7 @@ from octavo._checks import (
 from octavo._checks import (
     zero_point as one_zero_point,
 )
+from octavo._dlpack import SupportsDLPack
 from octavo.quantization import quantize_linear
 
 __all__ = ["requantize", "requantize_linear"]
@@ -38,7 +40,7 @@ _RATIO = "a ratio of scales that float32 can hold"
 
 
 def requantize(
-    acc: NDArray[np.int32],
+    acc: NDArray[np.int32] | SupportsDLPack,
     multiplier: ArrayLike,
     zero_point: int = 0,
     *,
@@ -98,7 +100,7 @@ def requantize(
 
 
 def requantize_linear(
-    x: Bytes,
+    x: BytesLike,
     x_scale: ArrayLike,
     x_zero_point: int,
     out_scale: ArrayLike,

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo._dlpack import imported
 from octavo.errors import CalibrationError
 from octavo.graph.ir import Value
 
@@ -121,7 +122,7 @@ def _is_tensor(value: Any) -> bool:
     """Whether a value is another library's array; PyTorch need not be there to tell."""
     return (
         not isinstance(value, np.ndarray)
-        and hasattr(value, "__array__")
+        and (hasattr(value, "__array__") or hasattr(value, "__dlpack__"))
         and hasattr(value, "shape")
     )
 
@@ -133,7 +134,7 @@ def _plain(value: Any) -> NDArray[Any]:
         value = move() if callable(move) else value
     if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # which NumPy lacks
         value = value.float()
-    return np.asarray(value)
+    return np.asarray(imported("calibration_data", value))
 
 
 def _array(value: Value, given: Any) -> NDArray[np.float32]:

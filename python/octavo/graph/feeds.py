@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo._dlpack import imported
 from octavo.errors import InvalidArgumentError, InvalidDtypeError, UnsupportedModelError
 from octavo.graph.ir import Value
 
@@ -58,7 +59,7 @@ def checked_feed(value: Value, given: Any, axes: int = 1) -> NDArray[Any]:
 
     It has at least `axes` axes.
     """
-    array = np.asarray(given)
+    array = np.asarray(imported(f"input '{value.name}'", given))
     if array.dtype != value.dtype:
         raise InvalidDtypeError(
             f"input '{value.name}' has dtype {array.dtype}; the model takes {value.dtype}"
