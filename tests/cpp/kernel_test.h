@@ -24,6 +24,7 @@ namespace octavo::testing {
 
 inline constexpr float kInf = std::numeric_limits<float>::infinity();
 inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+inline constexpr float kSignallingNan = std::bit_cast<float>(0x7F800001u);
 inline constexpr int32_t kMinS32 = std::numeric_limits<int32_t>::min();
 inline constexpr int32_t kMaxS32 = std::numeric_limits<int32_t>::max();
 inline constexpr Guard kGuards[] = {Guard::after, Guard::before};
@@ -143,8 +144,10 @@ class OutputGrid {
 
  private:
   static bool equal(float a, float b) { return same_bits(a, b); }
-  static bool equal(int32_t a, int32_t b) { return a == b; }
-  static bool equal(uint8_t a, uint8_t b) { return a == b; }
+  template <class Integer>
+  static bool equal(Integer a, Integer b) {
+    return a == b;
+  }
 
   size_t rows_;
   size_t cols_;

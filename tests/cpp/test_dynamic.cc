@@ -9,7 +9,8 @@ OCTAVO_INSTANTIATE_FOR_BACKENDS(Dynamic);
 
 TEST_P(Dynamic, RangeIncludesZeroAndSkipsNan) {
   Random random(1);
-  const float special[] = {kNan, -kNan, kInf, -kInf, -0.0f, 1e-45f, -1e-45f, 3.4e38f, -3.4e38f};
+  const float special[] = {kNan,  -kNan,  kSignallingNan, kInf,    -kInf,
+                           -0.0f, 1e-45f, -1e-45f,        3.4e38f, -3.4e38f};
   for (const size_t n : lengths()) {
     for (const Guard guard : kGuards) {
       for (const float offset : {-100.0f, 0.0f, 100.0f}) {
@@ -50,20 +51,15 @@ TEST_P(Dynamic, DequantizeWrapsRoundsEveryOperationAndClamps) {
                                       : static_cast<int32_t>(random.bits() % 200000);
       });
       const auto scale = guarded<float>(cols, guard, [&] { return random.multiplier(); });
-      const auto bias = guarded<float>(
-          cols, guard, [&] { return random.bits() % 16 == 0 ? kNan : random.uniform(-10, 10); });
-      const bool clamps = random.bits() % 2 == 0;
-      const DynamicTile tile = {acc.data(),
-                                cols,
-                                rows,
-                                cols,
-                                params.data(),
-                                step,
-                                sum.data(),
-                                scale.data(),
-                                bias.data(),
-                                clamps ? -1.0f : -kInf,
-                                clamps ? 2.5f : kInf};
+      const float biases[] = {kNan, -0.0f, -0.0f, kInf};
+      const auto bias = guarded<float>(cols, guard, [&] {
+        return random.bits() % 8 == 0 ? random.pick<float>(biases) : random.uniform(-10, 10);
+      });
+      const float limits[][2] = {{-kInf, kInf}, {-1.0f, 2.5f}, {0.0f, kInf}};  // -0 is not below 0
+      const auto [lo, hi] = limits[random.bits() % 3];
+      const DynamicTile tile = {acc.data(),    cols, rows,       cols,
+                                params.data(), step, sum.data(), scale.data(),
+                                bias.data(),   lo,   hi};
       OutputGrid<float> y(rows, cols, cols + 3, guard);
       table().dequantize_s32.run(tile, y.data(), cols + 3);
       y.expect([&](size_t i, size_t j) {

@@ -10,9 +10,9 @@ OCTAVO_INSTANTIATE_FOR_BACKENDS(Elementwise);
 
 // Ties of both signs, odd and even, and everything that is not an ordinary number.
 std::vector<float> special_inputs(float scale) {
-  std::vector<float> x = {kNan,    -kNan,    kInf,          -kInf,         0.0f,
-                          -0.0f,   1e-40f,   -1e-40f,       0x1p-149f,     0x1p-126f,
-                          3.4e38f, -3.4e38f, 2147483648.0f, -2147483904.0f};
+  std::vector<float> x = {kNan,    -kNan,    kInf,          -kInf,          0.0f,
+                          -0.0f,   1e-40f,   -1e-40f,       0x1p-149f,      0x1p-126f,
+                          3.4e38f, -3.4e38f, 2147483648.0f, -2147483904.0f, kSignallingNan};
   for (int k = -300; k <= 300; k += k > -6 && k < 6 ? 1 : 7) {
     x.push_back((static_cast<float>(k) + 0.5f) * scale);
     x.push_back(std::nextafter((static_cast<float>(k) + 0.5f) * scale, kInf));
@@ -44,7 +44,7 @@ TEST_P(Elementwise, QuantizeDividesRoundsHalfToEvenAndClamps) {
 
 TEST_P(Elementwise, QuantizeOfNanGivesTheLowestValue) {
   for (const Range& range : kRanges) {
-    for (const float nan : {kNan, -kNan}) {
+    for (const float nan : {kNan, -kNan, kSignallingNan}) {
       const std::vector<float> x(67, nan);
       std::vector<uint8_t> y(67, 77);
       table().quantize_u8.run(x.data(), x.size(), 0.5f, range.requant(), y.data());
@@ -81,7 +81,7 @@ TEST_P(Elementwise, RequantizeBytes) {
   Random random(3);
   std::vector<size_t> lengths_and_long = lengths();
   lengths_and_long.erase(lengths_and_long.begin());
-  lengths_and_long.insert(lengths_and_long.end(), {700, 1024, 1100});
+  lengths_and_long.insert(lengths_and_long.end(), {700, 1024, 1100, 2063});
   for (const size_t n : lengths_and_long) {
     for (const Guard guard : kGuards) {
       for (const Range& range : kRanges) {

@@ -5,8 +5,8 @@
 // neither unsigned comparisons nor vpcompressd: magnitudes are non-negative as int32, and a table
 // of 256 permutations moves the lanes to keep to the front (vpmovzxbd, vpermd).
 #include "kernels/avx2/epilogue.h"
-#include "kernels/avx2/histogram_count.h"
 #include "kernels/avx2/kernels.h"
+#include "kernels/histogram_count.h"
 
 namespace octavo {
 namespace {

@@ -5,9 +5,9 @@
 // counts. It is the limit: a load, an increment in memory and the address arithmetic for a float.
 // Consecutive keys go to different lanes: an increment that follows one of the same counter waits
 // about 8 cycles for the store.
-#include "kernels/avx2/histogram_count.h"
 #include "kernels/avx512vnni/epilogue.h"
 #include "kernels/avx512vnni/kernels.h"
+#include "kernels/histogram_count.h"
 
 namespace octavo {
 namespace {

@@ -30,8 +30,6 @@ HistogramF32Fn histogram_f32_neon;
 TransposeU8Fn transpose_u8_neon;
 TransposeU32Fn transpose_u32_neon;
 TransposeStreamU8Fn transpose_stream_u8_neon;
-StreamCopyFn stream_copy_neon;
-StreamFenceFn stream_fence_neon;
 
 GemmF32Fn gemm_f32_8x8_neon;
 DepthwiseF32Fn depthwise_f32_neon;
