@@ -38,6 +38,8 @@ struct MatrixRecord {
   uint32_t nr;
   uint32_t granule;
   uint32_t order;
+  uint32_t kr;
+  uint32_t shift;
   uint32_t unused;
 };
 
@@ -79,6 +81,8 @@ MatrixRecord record_of(const PackedMatrix& matrix) {
           .nr = shape.geometry.nr,
           .granule = shape.geometry.granule,
           .order = shape.geometry.order,
+          .kr = shape.geometry.kr,
+          .shift = shape.geometry.shift,
           .unused = 0};
 }
 
@@ -87,7 +91,8 @@ PackedShape shape_of(const MatrixRecord& record, const Backend& backend) {
   for (const PanelGeometry& geometry :
        {backend.table->gemm_geometry, backend.table->depthwise_geometry}) {
     if (record.nr != geometry.nr || record.granule != geometry.granule ||
-        record.order != geometry.order) {
+        record.order != geometry.order || record.kr != geometry.kr ||
+        record.shift != geometry.shift) {
       continue;
     }
     return {.geometry = geometry,

@@ -117,7 +117,8 @@ Conv2d::Conv2d(const Backend& backend, const ConvShape& shape, int32_t a_zero_po
 }
 
 void Conv2d::make_pad_row(int32_t a_zero_point) {
-  pad_row_ = AlignedBuffer(path_ == ConvPath::rows ? window_bytes(shape_) : shape_.in_channels);
+  pad_row_ = AlignedBuffer(path_ == ConvPath::rows ? window_bytes(shape_, packed_[0].geometry())
+                                                   : shape_.in_channels);
   std::memset(pad_row_.data(), a_zero_point, pad_row_.size());
 }
 

@@ -10,10 +10,10 @@ namespace octavo {
 namespace {
 
 // (out, kh, window_bytes); what pads a row contributes nothing: it equals the weights' zero point.
-std::vector<int8_t> padded_rows(const Conv2dParams& params) {
+std::vector<int8_t> padded_rows(const Conv2dParams& params, size_t window) {
   const ConvShape& shape = params.shape;
   const std::vector<int8_t> weight = channels_last(params.weight, shape);
-  const size_t row = shape.kernel_w * shape.in_channels, window = window_bytes(shape);
+  const size_t row = shape.kernel_w * shape.in_channels;
   std::vector<int8_t> padded(shape.out_channels * shape.kernel_h * window);
   for (size_t i = 0; i < shape.out_channels * shape.kernel_h; ++i) {
     const size_t n = i / shape.kernel_h;
@@ -24,12 +24,11 @@ std::vector<int8_t> padded_rows(const Conv2dParams& params) {
   return padded;
 }
 
-WeightView rows_view(const std::vector<int8_t>& padded, const ConvShape& shape) {
-  const auto window = static_cast<ptrdiff_t>(window_bytes(shape));
+WeightView rows_view(const std::vector<int8_t>& padded, const ConvShape& shape, ptrdiff_t window) {
   return {.data = padded.data(),
           .n = shape.out_channels,
           .segments = shape.kernel_h,
-          .segment_k = window_bytes(shape),
+          .segment_k = static_cast<size_t>(window),
           .n_stride = static_cast<ptrdiff_t>(shape.kernel_h) * window,
           .segment_stride = window,
           .k_stride = 1};
@@ -53,8 +52,9 @@ std::vector<PackedMatrix> pack_groups(const Backend& backend, const Conv2dParams
     return packed;
   }
   if (path == ConvPath::rows) {
-    const std::vector<int8_t> weight = padded_rows(params);
-    const WeightView view = rows_view(weight, shape);
+    const size_t window = window_bytes(shape, backend.table->gemm_geometry);
+    const std::vector<int8_t> weight = padded_rows(params, window);
+    const WeightView view = rows_view(weight, shape, static_cast<ptrdiff_t>(window));
     packed.push_back(pack_weights(backend.table->gemm_geometry, view, fold));
     return packed;
   }
@@ -90,7 +90,7 @@ MatrixExtents matrix_extents(const ConvShape& shape, ConvPath path, const Kernel
     case ConvPath::depthwise:
       return {1, shape.out_channels, shape.kernel_w, shape.kernel_h};
     case ConvPath::rows:
-      return {1, shape.out_channels, shape.kernel_h, window_bytes(shape)};
+      return {1, shape.out_channels, shape.kernel_h, window_bytes(shape, kernels.gemm_geometry)};
     case ConvPath::groups:
       return {1, shape.out_channels, shape.taps(), shape.group_in()};
     case ConvPath::pointwise:
@@ -114,8 +114,8 @@ ConvPath choose_path(const ConvShape& shape, const KernelTable& kernels) {
   return ConvPath::taps;
 }
 
-size_t window_bytes(const ConvShape& shape) {
-  return round_up(shape.kernel_w * shape.in_channels, kKr);
+size_t window_bytes(const ConvShape& shape, const PanelGeometry& geometry) {
+  return round_up(shape.kernel_w * shape.in_channels, geometry.kr);
 }
 
 ConvShape run_shape(const ConvShape& shape, ConvPath path, const KernelTable& kernels) {

@@ -14,8 +14,8 @@ ConvPath choose_path(const ConvShape& shape, const KernelTable& kernels);
 // The shape with groups joined as the path wants it, see conv_groups.h.
 ConvShape run_shape(const ConvShape& shape, ConvPath path, const KernelTable& kernels);
 
-// Bytes of a kernel row as a segment: whole dwords, so that the kernel never handles a tail of k.
-size_t window_bytes(const ConvShape& shape);
+// Bytes of a kernel row as a segment: whole kr, so that the kernel never handles a tail of k.
+size_t window_bytes(const ConvShape& shape, const PanelGeometry& geometry);
 
 // One matrix per group; depthwise: one for all. Groups that the run_shape has joined are packed as
 // one.

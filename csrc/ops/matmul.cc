@@ -107,7 +107,7 @@ void matmul(const Context& context, const MatMulShape& shape, const MatMulQuant&
   const PanelGeometry geometry = kernels.matmul_geometry;
   const size_t segments = matmul_segments(quant.b_zero_point);
   const size_t panels = blocks_of(shape.n, geometry.nr);
-  const size_t stride = panel_stride_bytes(geometry.nr, segments, shape.k);
+  const size_t stride = panel_stride_bytes(geometry.nr, segments, shape.k, geometry.kr);
   const size_t bytes = checked_product("b", {panels, stride});
   const Requant requant = to_requant(quant.range);
   const Residual none = {nullptr, 0, 0.0f, 0};
@@ -121,8 +121,8 @@ void matmul(const Context& context, const MatMulShape& shape, const MatMulQuant&
     for (size_t p = 0; p < panels; ++p) {
       const PanelSource source = {column(b, shape, p * geometry.nr), shape.b.row,
                                   shape.b_transposed, cols(p), shape.k};
-      pack_matmul_panel(source, panel_width(cols(p), geometry.granule), quant.a_zero_point,
-                        quant.b_zero_point, quant.multiplier, packed + p * stride);
+      pack_matmul_panel(source, geometry, quant.a_zero_point, quant.b_zero_point, quant.multiplier,
+                        packed + p * stride);
     }
   };
   const auto tile = [&](size_t sample, size_t head, size_t row, size_t rows) {

@@ -8,6 +8,7 @@
 namespace octavo {
 namespace {
 
+constexpr size_t kMaxPanelWidth = 64;
 constexpr uint32_t kSigns = 0x80808080u;  // xor: four u8 to four s8
 
 // Four bytes of a row, fewer at its end, as s8; the missing ones are zero.
@@ -18,69 +19,138 @@ uint32_t load_s8(const uint8_t* from, size_t count) {
   return (dword ^ kSigns) & exist;
 }
 
+// The dwords of one segment of a panel, four k of a column each; Per of a column are adjacent.
+template <size_t Per>
+struct Quads {
+  uint32_t* data;
+  size_t width;
+
+  // Quad q of column j is row(q)[j * Per].
+  uint32_t* row(size_t q) const { return data + q / Per * width * Per + q % Per; }
+};
+
 // A row of b is a column of the panel: its dwords go down the panel.
-void pack_rows(const PanelSource& source, size_t width, uint32_t* out) {
+template <size_t Per>
+void pack_rows(const PanelSource& source, const Quads<Per>& out) {
   const size_t full = source.k / kKr, tail = source.k % kKr;
   for (size_t j = 0; j < source.cols; ++j) {
     const uint8_t* row = source.b + j * source.ld;
-    uint32_t* to = out + j;
-    for (size_t q = 0; q < full; ++q, to += width) *to = load_s8(row + q * kKr, kKr);
-    if (tail != 0) *to = load_s8(row + full * kKr, tail);
+    for (size_t q = 0; q < full; ++q) out.row(q)[j * Per] = load_s8(row + q * kKr, kKr);
+    if (tail != 0) out.row(full)[j * Per] = load_s8(row + full * kKr, tail);
   }
 }
 
 // Four rows of b are one row of dwords of the panel.
-void pack_quads(const PanelSource& source, uint32_t* out, size_t width) {
+template <size_t Per>
+void pack_quads(const PanelSource& source, const Quads<Per>& out) {
   const size_t full = source.k / kKr, tail = source.k % kKr, cols = source.cols;
-  for (size_t q = 0; q < full; ++q, out += width) {
+  for (size_t q = 0; q < full; ++q) {
     const uint8_t* r0 = source.b + q * kKr * source.ld;
     const uint8_t* r1 = r0 + source.ld;
     const uint8_t* r2 = r1 + source.ld;
     const uint8_t* r3 = r2 + source.ld;
+    uint32_t* to = out.row(q);
     for (size_t j = 0; j < cols; ++j) {
       const uint32_t low = r0[j] | static_cast<uint32_t>(r1[j]) << 8;
       const uint32_t high = r2[j] | static_cast<uint32_t>(r3[j]) << 8;
-      out[j] = (low | high << 16) ^ kSigns;
+      to[j * Per] = (low | high << 16) ^ kSigns;
     }
   }
   for (size_t j = 0; tail != 0 && j < cols; ++j) {
     uint8_t bytes[kKr];
     for (size_t t = 0; t < tail; ++t) bytes[t] = source.b[(full * kKr + t) * source.ld + j];
-    out[j] = load_s8(bytes, tail);
+    out.row(full)[j * Per] = load_s8(bytes, tail);
   }
 }
 
-void zero_missing(size_t cols, size_t width, size_t k4, uint32_t* out) {
-  if (cols == width) return;
-  for (size_t q = 0; q < k4; ++q) std::fill_n(out + q * width + cols, width - cols, 0u);
+// Columns from `cols` on, and quads from `existing` to `stored`.
+template <size_t Per>
+void zero_missing(size_t cols, size_t existing, size_t stored, const Quads<Per>& out) {
+  for (size_t q = 0; cols < out.width && q < existing; ++q) {
+    for (size_t j = cols; j < out.width; ++j) out.row(q)[j * Per] = 0;
+  }
+  for (size_t q = existing; q < stored; ++q) {
+    for (size_t j = 0; j < out.width; ++j) out.row(q)[j * Per] = 0;
+  }
 }
 
 // The same value for every k and column that exist.
-void fill_constant(int32_t value, const PanelSource& source, size_t width, uint32_t* out) {
+template <size_t Per>
+void fill_constant(int32_t value, const PanelSource& source, const Quads<Per>& out) {
   const uint32_t quad = static_cast<uint8_t>(value) * 0x01010101u;
   const size_t full = source.k / kKr, tail = source.k % kKr;
-  for (size_t q = 0; q < full; ++q) std::fill_n(out + q * width, source.cols, quad);
-  if (tail == 0) return;
-  std::fill_n(out + full * width, source.cols, quad & ((1u << (8 * tail)) - 1u));
+  const uint32_t last = tail == 0 ? 0 : quad & ((1u << (8 * tail)) - 1u);
+  for (size_t q = 0; q < full + (tail != 0); ++q) {
+    uint32_t* to = out.row(q);
+    for (size_t j = 0; j < source.cols; ++j) to[j * Per] = q < full ? quad : last;
+  }
 }
 
-// bias[j] = -a_zero_point * (sum of column j + shift), modulo 2^32.
-void fold_zero_point(const uint32_t* packed, size_t k4, size_t width, size_t cols,
-                     int32_t a_zero_point, uint32_t shift, uint32_t* bias) {
-  std::fill_n(bias, width, 0u);
-  if (a_zero_point == 0) return;
-  for (size_t q = 0; q < k4; ++q, packed += width) {
-    for (size_t j = 0; j < width; ++j) {
-      const uint32_t v = packed[j];
-      // Arithmetic shifts extend the sign of each byte.
-      const int32_t low =
-          (static_cast<int32_t>(v << 24) >> 24) + (static_cast<int32_t>(v << 16) >> 24);
-      const int32_t high = (static_cast<int32_t>(v << 8) >> 24) + (static_cast<int32_t>(v) >> 24);
-      bias[j] += static_cast<uint32_t>(low + high);
-    }
+// sums[j] += the four weights of quad q of column j.
+template <size_t Per>
+void add_quad(const Quads<Per>& packed, size_t q, uint32_t* sums) {
+  const uint32_t* from = packed.row(q);
+  for (size_t j = 0; j < packed.width; ++j) {
+    const uint32_t v = from[j * Per];
+    // Arithmetic shifts extend the sign of each byte.
+    const int32_t low =
+        (static_cast<int32_t>(v << 24) >> 24) + (static_cast<int32_t>(v << 16) >> 24);
+    const int32_t high = (static_cast<int32_t>(v << 8) >> 24) + (static_cast<int32_t>(v) >> 24);
+    sums[j] += static_cast<uint32_t>(low + high);
   }
-  const auto factor = static_cast<uint32_t>(-a_zero_point);
-  for (size_t j = 0; j < cols; ++j) bias[j] = factor * (bias[j] + shift);
+}
+
+// bias[j] = -(sum over k of (a_zero_point - shift of k) * (weight of column j + constant)), modulo
+// 2^32.
+template <size_t Per>
+void fold_zero_point(const Quads<Per>& packed, const PanelSource& source, ActivationShift shift,
+                     int32_t a_zero_point, int32_t constant, uint32_t* bias) {
+  const size_t quads = (source.k + kKr - 1) / kKr;
+  const auto times_constant = [&](size_t k) {
+    return static_cast<uint32_t>(constant) * static_cast<uint32_t>(k);
+  };
+  std::fill_n(bias, packed.width, 0u);
+  // Of every second octet of k, first: there the shift is smaller by one.
+  if (shift == kShiftByOctets) {
+    for (size_t q = 0; q < quads; ++q) {
+      if (q / 2 % 2 == 1) add_quad(packed, q, bias);
+    }
+    const size_t count = source.k / 16 * 8 + (source.k % 16 > 8 ? source.k % 16 - 8 : 0);
+    for (size_t j = 0; j < source.cols; ++j) bias[j] = 0u - (bias[j] + times_constant(count));
+  }
+  const int32_t zero_point = a_zero_point - activation_shift(shift, 0);
+  if (zero_point == 0) return;
+  const auto factor = static_cast<uint32_t>(-zero_point);
+  uint32_t sums[kMaxPanelWidth] = {};
+  for (size_t q = 0; q < quads; ++q) add_quad(packed, q, sums);
+  for (size_t j = 0; j < source.cols; ++j) bias[j] += factor * (sums[j] + times_constant(source.k));
+}
+
+template <size_t Per>
+void pack_panel(const PanelSource& source, const PanelGeometry& geometry, int32_t a_zero_point,
+                int32_t b_zero_point, float multiplier, uint8_t* panel) {
+  const size_t width = panel_width(source.cols, geometry.granule);
+  const size_t stored = round_up(source.k, geometry.kr) / kKr;
+  const size_t segments = matmul_segments(b_zero_point);
+  auto* bias = reinterpret_cast<uint32_t*>(panel);
+  const auto segment = [&](size_t s) {
+    return Quads<Per>{bias + width + s * stored * width, width};
+  };
+  for (size_t s = 0; s < segments; ++s) {
+    zero_missing(source.cols, (source.k + kKr - 1) / kKr, stored, segment(s));
+  }
+  if (source.transposed) {
+    pack_rows(source, segment(0));
+  } else {
+    pack_quads(source, segment(0));
+  }
+  const int32_t constant = 128 - b_zero_point;
+  if (segments > 1) fill_constant(std::min(constant, 127), source, segment(1));
+  if (segments > 2) fill_constant(constant - 127, source, segment(2));
+  fold_zero_point(segment(0), source, geometry.shift, a_zero_point, constant, bias);
+  auto* multipliers = reinterpret_cast<float*>(segment(segments).data);
+  std::fill_n(multipliers, source.cols, multiplier);
+  std::fill_n(multipliers + source.cols, width - source.cols, 0.0f);
 }
 
 }  // namespace
@@ -89,26 +159,11 @@ size_t matmul_segments(int32_t b_zero_point) {
   return b_zero_point == 128 ? 1 : b_zero_point == 0 ? 3 : 2;
 }
 
-void pack_matmul_panel(const PanelSource& source, size_t width, int32_t a_zero_point,
-                       int32_t b_zero_point, float multiplier, uint8_t* panel) {
-  const size_t k4 = (source.k + kKr - 1) / kKr, segment = k4 * width;
-  const size_t segments = matmul_segments(b_zero_point);
-  auto* bias = reinterpret_cast<uint32_t*>(panel);
-  uint32_t* out = bias + width;
-  for (size_t s = 0; s < segments; ++s) zero_missing(source.cols, width, k4, out + s * segment);
-  if (source.transposed) {
-    pack_rows(source, width, out);
-  } else {
-    pack_quads(source, out, width);
-  }
-  const int32_t constant = 128 - b_zero_point;
-  if (segments > 1) fill_constant(std::min(constant, 127), source, width, out + segment);
-  if (segments > 2) fill_constant(constant - 127, source, width, out + 2 * segment);
-  const uint32_t shift = static_cast<uint32_t>(constant) * static_cast<uint32_t>(source.k);
-  fold_zero_point(out, k4, width, source.cols, a_zero_point, shift, bias);
-  auto* multipliers = reinterpret_cast<float*>(out + segments * segment);
-  std::fill_n(multipliers, source.cols, multiplier);
-  std::fill_n(multipliers + source.cols, width - source.cols, 0.0f);
+void pack_matmul_panel(const PanelSource& source, const PanelGeometry& geometry,
+                       int32_t a_zero_point, int32_t b_zero_point, float multiplier,
+                       uint8_t* panel) {
+  auto* pack = geometry.kr == 4 ? pack_panel<1> : geometry.kr == 8 ? pack_panel<2> : pack_panel<4>;
+  pack(source, geometry, a_zero_point, b_zero_point, multiplier, panel);
 }
 
 void pack_matmul_panel_f32(const PanelSourceF32& source, size_t nr, float* panel) {

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "pack/layout.h"
+
 namespace octavo {
 
 // The columns of one head that go into one panel.
@@ -21,10 +23,11 @@ struct PanelSource {
 // same a is then exact, and with z = 128 there is one segment.
 size_t matmul_segments(int32_t b_zero_point);
 
-// Writes a panel of `width` columns: bias = -a_zero_point * (sums of b's columns), all segments,
-// and `multiplier` for every column that exists.
-void pack_matmul_panel(const PanelSource& source, size_t width, int32_t a_zero_point,
-                       int32_t b_zero_point, float multiplier, uint8_t* panel);
+// Writes a sequential panel of nr <= 64: what a_zero_point and the geometry's shift add to the bias
+// as pack/pack.h says, all segments, and `multiplier` for every column that exists.
+void pack_matmul_panel(const PanelSource& source, const PanelGeometry& geometry,
+                       int32_t a_zero_point, int32_t b_zero_point, float multiplier,
+                       uint8_t* panel);
 
 // Float panel of `nr` columns, see GemmF32Tile; the bias is 0.
 struct PanelSourceF32 {

@@ -53,8 +53,9 @@ void for_each_run(Extent2d out, size_t first, size_t count, const Visit& visit) 
 // row.
 class WindowRows {
  public:
-  // window: bytes of a segment, kernel_w * in_channels rounded up to whole dwords: the kernel reads
-  // that many and multiplies what is too much by zero. padding: `window` bytes of the zero point.
+  // window: bytes of a segment, kernel_w * in_channels rounded up to a multiple of kr: the kernel
+  // reads that many and multiplies what is too much by zero. padding: `window` bytes of the zero
+  // point.
   WindowRows(const ConvShape& shape, Extent2d in, Extent2d out, const uint8_t* x, size_t batch,
              const uint8_t* padding, size_t window, size_t repeats)
       : shape_(shape),

@@ -3,16 +3,20 @@
 // B has n columns (output channels). It is cut into panels of nr columns; the last panel is as
 // narrow as the granule allows. A panel is one 64-byte-aligned stream, read front to back:
 //
-//     int32 bias[w] | int8 weights[segments][k4][w][4] | float multiplier[w]
+//     int32 bias[w] | int8 weights[segments][ceil(segment_k / kr)][w][kr] | float multiplier[w]
 //
-// with w the panel's width and k4 = ceil(segment_k / 4). The four k of one column are adjacent:
-// they are the four bytes one vpdpbusd / sdot lane multiplies. For w = 4, segment_k = 6:
+// with w the panel's width. The kr k of one column are adjacent: they are what one instruction
+// multiplies for a column, the four bytes of a vpdpbusd / sdot lane, eight for usmmla, a vector of
+// 16 for smull and smlsl2. For kr = 4, w = 4, segment_k = 6:
 //
 //     column:    0           1           2           3
 //     k 0..3   | b b b b   | b b b b   | b b b b   | b b b b
 //     k 4..7   | b b 0 0   | b b 0 0   | b b 0 0   | b b 0 0      tails of k are zero
 //
 // Columns past n and k past segment_k hold zero weights, zero bias, zero multiplier.
+//
+// Instructions that multiply signed bytes alone see activations less a constant, the geometry's
+// shift; the packer adds what that takes away to the bias.
 //
 // A backend may ask for scheduled panels instead: their columns come two by two, and their groups
 // of four k in chains found at pack time, each with the place of its activations, see
@@ -32,7 +36,7 @@ namespace octavo {
 
 enum {
   kPanelAlignment = 64,
-  kKr = 4,
+  kKr = 4,  // unless the geometry says otherwise
   // Scheduled panels and the activations they are read with, see below.
   kScheduledWidth = 32,
   kScheduledGranule = 8,
@@ -48,12 +52,27 @@ enum PanelOrder : uint32_t {
   kScheduled,   // see pack/schedule.h; nr == kScheduledWidth, granule == kScheduledGranule
 };
 
+// What a kernel takes from every activation before it multiplies, to fit it into a signed byte.
+enum ActivationShift : uint32_t {
+  kNoShift,
+  kShift128,
+  kShiftByOctets,  // 128 and 127 in turn, eight k of a segment each; see kernels/neon/gemm.cc
+};
+
 // The shape of the panels a backend reads.
 struct PanelGeometry {
   uint32_t nr;       // columns of a full panel
   uint32_t granule;  // a panel's width is a multiple of this; divides nr
   PanelOrder order = kSequential;
+  uint32_t kr = kKr;  // 4, 8 or 16
+  ActivationShift shift = kNoShift;
 };
+
+// Of activation k of a segment.
+static inline int32_t activation_shift(ActivationShift shift, size_t k) {
+  if (shift == kNoShift) return 0;
+  return shift == kShiftByOctets && k / 8 % 2 == 1 ? 127 : 128;
+}
 
 static inline size_t round_up(size_t x, size_t multiple) {
   return (x + multiple - 1) / multiple * multiple;
@@ -62,13 +81,15 @@ static inline size_t round_up(size_t x, size_t multiple) {
 // Width of the panel that holds `cols` (1..nr) existing columns.
 static inline size_t panel_width(size_t cols, size_t granule) { return round_up(cols, granule); }
 
-static inline size_t panel_weight_bytes(size_t width, size_t segments, size_t segment_k) {
-  return segments * (round_up(segment_k, kKr) * width);
+static inline size_t panel_weight_bytes(size_t width, size_t segments, size_t segment_k,
+                                        size_t kr = kKr) {
+  return segments * (round_up(segment_k, kr) * width);
 }
 
 // Bytes from one panel's start to the next one's.
-static inline size_t panel_stride_bytes(size_t width, size_t segments, size_t segment_k) {
-  return round_up(width * sizeof(int32_t) + panel_weight_bytes(width, segments, segment_k) +
+static inline size_t panel_stride_bytes(size_t width, size_t segments, size_t segment_k,
+                                        size_t kr = kKr) {
+  return round_up(width * sizeof(int32_t) + panel_weight_bytes(width, segments, segment_k, kr) +
                       width * sizeof(float),
                   kPanelAlignment);
 }
@@ -80,9 +101,9 @@ static inline const int8_t* panel_weights(const uint8_t* panel, size_t width) {
 }
 
 static inline const float* panel_multiplier(const uint8_t* panel, size_t width, size_t segments,
-                                            size_t segment_k) {
+                                            size_t segment_k, size_t kr = kKr) {
   return (const float*)(panel + width * sizeof(int32_t) +
-                        panel_weight_bytes(width, segments, segment_k));
+                        panel_weight_bytes(width, segments, segment_k, kr));
 }
 
 // ---- Scheduled panels -------------------------------------------------------------------------

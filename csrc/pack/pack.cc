@@ -42,11 +42,15 @@ void check_int8(const PanelGeometry& geometry, const WeightView& weights,
     refuse("geometry: granule " + std::to_string(geometry.granule) + " does not divide nr " +
            std::to_string(geometry.nr));
   }
+  if (geometry.kr != 4 && geometry.kr != 8 && geometry.kr != 16) {
+    refuse("geometry: kr is " + std::to_string(geometry.kr) + ", expected 4, 8 or 16");
+  }
   if (geometry.order == kScheduled &&
-      (geometry.nr != kScheduledWidth || geometry.granule != kScheduledGranule)) {
+      (geometry.nr != kScheduledWidth || geometry.granule != kScheduledGranule ||
+       geometry.kr != kKr || geometry.shift != kNoShift)) {
     refuse("geometry: nr is " + std::to_string(geometry.nr) + ", expected " +
            std::to_string(kScheduledWidth) + " and granule " + std::to_string(kScheduledGranule) +
-           " for scheduled panels");
+           ", kr 4 and no shift for scheduled panels");
   }
   check_view(weights, kMaxK);
   if (params.a_zero_point < 0 || params.a_zero_point > 255) {
@@ -113,7 +117,7 @@ size_t sequential_bytes(const PackedShape& shape) {
   const size_t last = panel_count(shape) - 1;
   const size_t width = panel_width(shape.n - last * shape.geometry.nr, shape.geometry.granule);
   return last * shape.panel_stride_bytes +
-         panel_stride_bytes(width, shape.segments, shape.segment_k);
+         panel_stride_bytes(width, shape.segments, shape.segment_k, shape.geometry.kr);
 }
 
 // Fills a PackedMatrix column by column.
@@ -130,7 +134,8 @@ class PanelWriter {
                          .repeats = count_repeats(weights, params.weight_zero_point),
                          .has_multiplier = params.multiplier != nullptr};
     (along == RepeatAlong::segments ? shape.segments : shape.segment_k) *= shape.repeats;
-    shape.panel_stride_bytes = panel_stride_bytes(geometry.nr, shape.segments, shape.segment_k);
+    shape.panel_stride_bytes =
+        panel_stride_bytes(geometry.nr, shape.segments, shape.segment_k, geometry.kr);
     packed_ = PackedMatrix(shape, sequential_bytes(shape));
   }
 
@@ -147,23 +152,26 @@ class PanelWriter {
     const size_t width = packed_.panel_width(i);
     uint8_t* panel = packed_.buffer_.data() + i * shape.panel_stride_bytes;
     uint8_t* out = panel + width * sizeof(int32_t);
-    const size_t segment_bytes = panel_weight_bytes(width, 1, shape.segment_k);
+    const size_t kr = shape.geometry.kr;
+    const size_t segment_bytes = panel_weight_bytes(width, 1, shape.segment_k, kr);
 
-    uint32_t sum = 0;
+    uint32_t bias = params_.bias == nullptr ? 0 : static_cast<uint32_t>(params_.bias[col]);
     const auto write_difference = [&](size_t s, size_t k, int32_t d) {
-      sum += static_cast<uint32_t>(d);
       for (size_t r = 0; r < shape.repeats; ++r) {
         const bool by_segment = along_ == RepeatAlong::segments;
         const size_t to_s = by_segment ? s + r * weights_.segments : s;
         const size_t to_k = by_segment ? k : k + r * weights_.segment_k;
-        out[to_s * segment_bytes + (to_k / kKr * width + j) * kKr + to_k % kKr] =
-            static_cast<uint8_t>(take_part(d));
+        const int32_t part = take_part(d);
+        out[to_s * segment_bytes + (to_k / kr * width + j) * kr + to_k % kr] =
+            static_cast<uint8_t>(part);
+        // What the kernel will not have taken from this activation.
+        const int32_t zero_point =
+            params_.a_zero_point - activation_shift(shape.geometry.shift, to_k);
+        bias -= static_cast<uint32_t>(zero_point * part);
       }
     };
     for_each_difference(weights_, params_.weight_zero_point, col, write_difference);
 
-    uint32_t bias = params_.bias == nullptr ? 0 : static_cast<uint32_t>(params_.bias[col]);
-    bias -= static_cast<uint32_t>(params_.a_zero_point) * sum;
     std::memcpy(panel + j * sizeof bias, &bias, sizeof bias);
     if (params_.multiplier != nullptr) {
       uint8_t* multiplier = out + shape.segments * segment_bytes;

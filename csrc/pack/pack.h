@@ -80,7 +80,8 @@ class PackedMatrix {
   PanelGeometry geometry() const { return shape_.geometry; }
   bool packed_for(const PanelGeometry& geometry) const {
     return geometry.nr == shape_.geometry.nr && geometry.granule == shape_.geometry.granule &&
-           geometry.order == shape_.geometry.order;
+           geometry.order == shape_.geometry.order && geometry.kr == shape_.geometry.kr &&
+           geometry.shift == shape_.geometry.shift;
   }
 
   size_t panel_count() const;
@@ -111,12 +112,14 @@ class PackedMatrix {
 
 // Packs for GEMM and convolution. The stored bias is
 //   bias[n] - a_zero_point * sum over s, k of (w - weight_zero_point[n]),   modulo 2^32,
-// so that a kernel's sum over raw u8 activations equals the sum over (a - a_zero_point).
+// so that a kernel's sum over raw u8 activations equals the sum over (a - a_zero_point). Where the
+// geometry has a shift, a_zero_point less the shift takes the place of a_zero_point.
 //
 // Throws Error(invalid_argument) for a null or empty view, K = segments * segment_k > kMaxK
 // (kMaxKWithZeroPoints when some weight zero point is not 0), a multiplier that is negative or
 // not finite, a_zero_point outside 0..255, weight_zero_point outside -128..127, or a geometry
-// whose granule does not divide nr, or scheduled panels of another width than kScheduledWidth.
+// whose granule does not divide nr or whose kr is not 4, 8 or 16, or scheduled panels of another
+// shape than kScheduledWidth columns with kr 4.
 PackedMatrix pack_weights(const PanelGeometry& geometry, const WeightView& weights,
                           const PackParams& params);
 

@@ -23,7 +23,8 @@ void check_shape(const PackedShape& shape, size_t bytes) {
     refuse("impossible extents");
   }
   if (shape.geometry.order == kSequential) {
-    const size_t stride = panel_stride_bytes(shape.geometry.nr, shape.segments, shape.segment_k);
+    const size_t stride =
+        panel_stride_bytes(shape.geometry.nr, shape.segments, shape.segment_k, shape.geometry.kr);
     if (shape.panel_stride_bytes != stride || bytes != sequential_bytes(shape)) {
       refuse(std::to_string(bytes) + " bytes do not hold panels of this shape");
     }
@@ -65,7 +66,8 @@ size_t check_chains(const uint8_t* at, size_t bytes, size_t groups) {
 }
 
 void check_scheduled(const PackedMatrix& packed) {
-  const size_t groups = scheduled_groups(packed.segments(), packed.segment_k());
+  const size_t groups =
+      scheduled_groups(packed.segments(), packed.segment_k(), packed.geometry().kr);
   const size_t stride = packed.shape().panel_stride_bytes;
   for (size_t i = 0; i < packed.panel_count(); ++i) {
     size_t at = sizeof(ScheduledHeader);
@@ -104,9 +106,10 @@ std::vector<float> packed_multipliers(const PackedMatrix& packed) {
   const bool scheduled = packed.geometry().order == kScheduled;
   for (size_t i = 0; i < packed.panel_count(); ++i) {
     const uint8_t* panel = packed.panel(i);
-    const float* from = scheduled ? reinterpret_cast<const ScheduledHeader*>(panel)->multiplier
-                                  : panel_multiplier(panel, packed.panel_width(i),
-                                                     packed.segments(), packed.segment_k());
+    const float* from = scheduled
+                            ? reinterpret_cast<const ScheduledHeader*>(panel)->multiplier
+                            : panel_multiplier(panel, packed.panel_width(i), packed.segments(),
+                                               packed.segment_k(), packed.geometry().kr);
     multipliers.insert(multipliers.end(), from, from + packed.panel_cols(i));
   }
   return multipliers;

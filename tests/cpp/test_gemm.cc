@@ -79,6 +79,27 @@ TEST_P(GemmTest, ExtremeValues) {
   }
 }
 
+// Kernels that sum two products in int16 pair k with k + 1, k + 4 or k + 8: every pair of extremes
+// at every such distance, in steps of four, eight and sixteen and in the tails after them.
+TEST_P(GemmTest, ExtremePairs) {
+  const int8_t weights[] = {-128, -127, 127, 1};
+  const uint8_t activations[] = {0, 127, 128, 255};
+  for (size_t distance : {1, 2, 4, 8, 16}) {
+    for (size_t pair = 0; pair < 256; ++pair) {
+      Problem p(2, 2, 1, 47);
+      for (size_t i = 0; i < p.a.size(); ++i) {
+        const bool second = i % p.segment_k / distance % 2 == 1;
+        p.a[i] = activations[second ? pair / 4 % 4 : pair % 4];
+        p.w[i] = weights[second ? pair / 64 : pair / 16 % 4];
+      }
+      std::fill(p.multiplier.begin(), p.multiplier.end(), 0.001f);
+      p.a_zero_point = pair % 2 == 0 ? 128 : 0;
+      check(p, Guard::after);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
 TEST_P(GemmTest, DeepestSumsAreExact) {
   for (int8_t w : {int8_t{127}, int8_t{-127}, int8_t{-128}}) {
     for (int32_t a_zero_point : {0, 128, 255}) {
@@ -210,7 +231,8 @@ TEST_P(GemmTest, WeightZeroPoints) {
 
 TEST_P(GemmTest, KernelNamesSayTheirTile) {
   const auto tile = [](size_t mr, const PanelGeometry& geometry) {
-    return std::to_string(mr) + "x" + std::to_string(geometry.nr) + "x4_";
+    return std::to_string(mr) + "x" + std::to_string(geometry.nr) + "x" +
+           std::to_string(geometry.kr) + "_";
   };
   const KernelTable& t = table();
   const std::string gemm = tile(t.gemm_mr, t.gemm_geometry);

@@ -31,16 +31,17 @@ std::vector<int8_t> iota_weights(size_t count, int first = 1) {
 
 // The weight at (segment, k, column j of panel i), read through the layout's formulas.
 int8_t stored(const PackedMatrix& m, size_t i, size_t s, size_t k, size_t j) {
-  const size_t width = m.panel_width(i);
+  const size_t width = m.panel_width(i), kr = m.geometry().kr;
   return panel_weights(
       m.panel(i),
-      width)[panel_weight_bytes(width, s, m.segment_k()) + (k / kKr * width + j) * kKr + k % kKr];
+      width)[panel_weight_bytes(width, s, m.segment_k(), kr) + (k / kr * width + j) * kr + k % kr];
 }
 
 int32_t stored_bias(const PackedMatrix& m, size_t i, size_t j) { return panel_bias(m.panel(i))[j]; }
 
 float stored_multiplier(const PackedMatrix& m, size_t i, size_t j) {
-  return panel_multiplier(m.panel(i), m.panel_width(i), m.segments(), m.segment_k())[j];
+  return panel_multiplier(m.panel(i), m.panel_width(i), m.segments(), m.segment_k(),
+                          m.geometry().kr)[j];
 }
 
 TEST(PackWeights, LayoutByteByByte) {
@@ -74,11 +75,56 @@ TEST(PackWeights, LayoutByteByByte) {
   EXPECT_TRUE(m.packed_for(kSmall));
   EXPECT_FALSE(m.packed_for({.nr = 4, .granule = 4}));
   EXPECT_FALSE(m.packed_for({.nr = 8, .granule = 2}));
+  EXPECT_FALSE(m.packed_for({.nr = 4, .granule = 2, .kr = 8}));
+  EXPECT_FALSE(m.packed_for({.nr = 4, .granule = 2, .shift = kShift128}));
+}
+
+TEST(PackWeights, EightAdjacentKByteByByte) {
+  const std::vector<int8_t> w = iota_weights(20);  // two columns of k = 10
+  const std::vector<float> multiplier = {.5f, 4};
+  const PackedMatrix m = pack_weights({.nr = 2, .granule = 2, .kr = 8}, dense(w, 2, 1, 10),
+                                      {.multiplier = multiplier.data()});
+  const int8_t expected[2 * 2 * 8] = {1, 2,  3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18,
+                                      9, 10, 0, 0, 0, 0, 0, 0, 19, 20, 0,  0,  0,  0,  0,  0};
+  EXPECT_EQ(std::memcmp(m.panel(0) + 8, expected, sizeof expected), 0);
+  EXPECT_EQ(std::memcmp(m.panel(0) + 8 + sizeof expected, multiplier.data(), 8), 0);
+  EXPECT_EQ(m.size_bytes(), 64u);
+}
+
+// bias - sum of (zero point - shift) * weight, the shift 128 or alternating by octets within a
+// segment; parts of one weight in repeated segments count once together.
+TEST(PackWeights, ShiftIsFoldedIntoTheBias) {
+  const size_t k = 21;
+  std::vector<int8_t> w(2 * k);
+  for (size_t i = 0; i < w.size(); ++i) w[i] = static_cast<int8_t>(i * 37);
+  w[3] = -128;
+  const int32_t bias = 1000, a_zero_point = 7, zero_point = 100;
+  for (const ActivationShift shift : {kNoShift, kShift128, kShiftByOctets}) {
+    for (const int32_t zw : {0, zero_point}) {
+      const PackedMatrix m =
+          pack_weights({.nr = 4, .granule = 2, .kr = 16, .shift = shift}, dense(w, 1, 2, k),
+                       {.bias = &bias, .weight_zero_point = &zw, .a_zero_point = a_zero_point});
+      int32_t expected = bias;
+      for (size_t i = 0; i < w.size(); ++i) {
+        const bool odd_octet = i % k >= 8 && i % k < 16;
+        const int32_t shifted = shift == kNoShift                      ? 0
+                                : shift == kShiftByOctets && odd_octet ? 127
+                                                                       : 128;
+        expected -= (a_zero_point - shifted) * (w[i] - zw);
+      }
+      EXPECT_EQ(stored_bias(m, 0, 0), expected) << shift << ' ' << zw;
+      EXPECT_EQ(m.repeats(), zw == 0 ? 1u : 2u);
+    }
+  }
 }
 
 TEST(PackWeights, EveryPanelIsAlignedAndEveryWeightIsFound) {
   std::mt19937 random(3);
-  for (const PanelGeometry& geometry : {PanelGeometry{.nr = 64, .granule = 16}, {16, 8}, {16, 4}}) {
+  for (const PanelGeometry& geometry : {PanelGeometry{.nr = 64, .granule = 16},
+                                        {16, 8},
+                                        {16, 4},
+                                        {.nr = 24, .granule = 8, .kr = 8},
+                                        {.nr = 16, .granule = 8, .kr = 16}}) {
     for (size_t n : {1, 15, 16, 17, 63, 64, 65, 130}) {
       for (size_t segments : {1, 3}) {
         for (size_t segment_k : {1, 4, 7}) {

@@ -44,6 +44,13 @@ TEST(PackRefuses, BadShapes) {
   expect_refused(pack({w.data(), 1, 2, kHuge, 0, 0, 0}), "weights");  // the product wraps to 4
   expect_refused([&] { pack_weights({4, 3}, dense(w, 1, 1, 4), {}); }, "geometry");
   expect_refused([&] { pack_weights({0, 0}, dense(w, 1, 1, 4), {}); }, "geometry");
+  for (uint32_t kr : {0u, 2u, 12u, 32u}) {
+    expect_refused([&] { pack_weights({16, 8, kSequential, kr}, dense(w, 1, 1, 4), {}); },
+                   "geometry");
+  }
+  expect_refused([&] { pack_weights({32, 8, kScheduled, 8}, dense(w, 1, 1, 4), {}); }, "geometry");
+  expect_refused([&] { pack_weights({32, 8, kScheduled, 4, kShift128}, dense(w, 1, 1, 4), {}); },
+                 "geometry");
   expect_refused([&] { pack_depthwise_weights({4, 4}, dense(w, 4, 0, 4), {}); }, "weights");
   expect_refused([&] { pack_weights({16, 8, kScheduled}, dense(w, 1, 1, 4), {}); }, "geometry");
   expect_refused([&] { pack_depthwise_weights({8, 8, kScheduled}, dense(w, 4, 1, 4), {}); },

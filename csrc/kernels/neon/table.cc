@@ -1,4 +1,5 @@
 // Everything this ISA offers.
+#include "kernels/neon/gemm.h"
 #include "kernels/neon/kernels.h"
 #include "kernels/scalar/gemm.h"
 #include "kernels/scalar/kernels.h"
@@ -6,15 +7,16 @@
 namespace octavo {
 
 constinit const KernelTable kNeonTable = {
-    .gemm_mr = kGemmMrScalar,
-    .gemm_geometry = kGemmGeometryScalar,
-    .gemm_s32 = {"gemm_u8s8_s32_4x16x4_scalar", gemm_u8s8_s32_4x16x4_scalar},
-    .gemm_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
+    .gemm_mr = kGemmMrNeon,
+    .gemm_row_granule = kGemmRowGranuleNeon,
+    .gemm_geometry = kGemmGeometryNeon,
+    .gemm_s32 = {"gemm_u8s8_s32_16x16x16_neon", gemm_u8s8_s32_16x16x16_neon},
+    .gemm_u8 = {"gemm_u8s8_u8_16x16x16_neon", gemm_u8s8_u8_16x16x16_neon},
     .grouped_s32 = {"grouped_u8s8_s32_4x16x4_scalar", grouped_u8s8_s32_4x16x4_scalar},
     .grouped_u8 = {"grouped_u8s8_u8_4x16x4_scalar", grouped_u8s8_u8_4x16x4_scalar},
-    .matmul_mr = kGemmMrScalar,
-    .matmul_geometry = kGemmGeometryScalar,
-    .matmul_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
+    .matmul_mr = kGemmMrNeon,
+    .matmul_geometry = kGemmGeometryNeon,
+    .matmul_u8 = {"gemm_u8s8_u8_16x16x16_neon", gemm_u8s8_u8_16x16x16_neon},
 
     .depthwise_geometry = kDepthwiseGeometryNeon,
     .depthwise_s32 = {"depthwise_u8s8_s32_16x4_neon", depthwise_u8s8_s32_16x4_neon},

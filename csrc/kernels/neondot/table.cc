@@ -1,5 +1,6 @@
 // Everything this ISA offers.
 #include "kernels/neon/kernels.h"
+#include "kernels/neondot/gemm.h"
 #include "kernels/neondot/kernels.h"
 #include "kernels/scalar/gemm.h"
 #include "kernels/scalar/kernels.h"
@@ -7,15 +8,16 @@
 namespace octavo {
 
 constinit const KernelTable kNeonDotTable = {
-    .gemm_mr = kGemmMrScalar,
-    .gemm_geometry = kGemmGeometryScalar,
-    .gemm_s32 = {"gemm_u8s8_s32_4x16x4_scalar", gemm_u8s8_s32_4x16x4_scalar},
-    .gemm_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
+    .gemm_mr = kGemmMrNeonDot,
+    .gemm_row_granule = kGemmRowGranuleNeonDot,
+    .gemm_geometry = kGemmGeometryNeonDot,
+    .gemm_s32 = {"gemm_u8s8_s32_16x16x4_neondot", gemm_u8s8_s32_16x16x4_neondot},
+    .gemm_u8 = {"gemm_u8s8_u8_16x16x4_neondot", gemm_u8s8_u8_16x16x4_neondot},
     .grouped_s32 = {"grouped_u8s8_s32_4x16x4_scalar", grouped_u8s8_s32_4x16x4_scalar},
     .grouped_u8 = {"grouped_u8s8_u8_4x16x4_scalar", grouped_u8s8_u8_4x16x4_scalar},
-    .matmul_mr = kGemmMrScalar,
-    .matmul_geometry = kGemmGeometryScalar,
-    .matmul_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
+    .matmul_mr = kGemmMrNeonDot,
+    .matmul_geometry = kGemmGeometryNeonDot,
+    .matmul_u8 = {"gemm_u8s8_u8_16x16x4_neondot", gemm_u8s8_u8_16x16x4_neondot},
 
     .depthwise_geometry = kDepthwiseGeometryNeon,
     .depthwise_s32 = {"depthwise_u8s8_s32_16x4_neondot", depthwise_u8s8_s32_16x4_neondot},

@@ -1,5 +1,6 @@
 // Everything this ISA offers.
 #include "kernels/neon/kernels.h"
+#include "kernels/neoni8mm/gemm.h"
 #include "kernels/neoni8mm/kernels.h"
 #include "kernels/scalar/gemm.h"
 #include "kernels/scalar/kernels.h"
@@ -7,15 +8,16 @@
 namespace octavo {
 
 constinit const KernelTable kNeonI8mmTable = {
-    .gemm_mr = kGemmMrScalar,
-    .gemm_geometry = kGemmGeometryScalar,
-    .gemm_s32 = {"gemm_u8s8_s32_4x16x4_scalar", gemm_u8s8_s32_4x16x4_scalar},
-    .gemm_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
+    .gemm_mr = kGemmMrNeonI8mm,
+    .gemm_row_granule = kGemmRowGranuleNeonI8mm,
+    .gemm_geometry = kGemmGeometryNeonI8mm,
+    .gemm_s32 = {"gemm_u8s8_s32_16x24x8_neoni8mm", gemm_u8s8_s32_16x24x8_neoni8mm},
+    .gemm_u8 = {"gemm_u8s8_u8_16x24x8_neoni8mm", gemm_u8s8_u8_16x24x8_neoni8mm},
     .grouped_s32 = {"grouped_u8s8_s32_4x16x4_scalar", grouped_u8s8_s32_4x16x4_scalar},
     .grouped_u8 = {"grouped_u8s8_u8_4x16x4_scalar", grouped_u8s8_u8_4x16x4_scalar},
-    .matmul_mr = kGemmMrScalar,
-    .matmul_geometry = kGemmGeometryScalar,
-    .matmul_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
+    .matmul_mr = kGemmMrNeonI8mm,
+    .matmul_geometry = kGemmGeometryNeonI8mm,
+    .matmul_u8 = {"gemm_u8s8_u8_16x24x8_neoni8mm", gemm_u8s8_u8_16x24x8_neoni8mm},
 
     .depthwise_geometry = kDepthwiseGeometryNeon,
     .depthwise_s32 = {"depthwise_u8s8_s32_16x4_neoni8mm", depthwise_u8s8_s32_16x4_neoni8mm},
