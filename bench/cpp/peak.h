@@ -29,12 +29,9 @@ inline double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// u8 x s8 -> int32 multiply-adds a second of 12 + 12 independent chains, or 0 where unknown.
-inline double dot_peak(std::string_view backend) {
-  constexpr long kIterations = 400'000;
-  long left = kIterations;
-  double macs = 0;
-  const double start = now_seconds();
+// Runs a loop of independent u8 x s8 -> int32 dot products `left` times; returns the multiply-adds
+// of one iteration, or 0 where the backend's are not known.
+inline double run_dots([[maybe_unused]] std::string_view backend, [[maybe_unused]] long left) {
 #if defined(__x86_64__)
   if (backend == "avx512vnni") {
     // clang-format off
@@ -45,8 +42,9 @@ inline double dot_peak(std::string_view backend) {
         : "+r"(left) : : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
         "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
     // clang-format on
-    macs = 24.0 * 64;
-  } else if (backend == "avx2") {
+    return 24.0 * 64;
+  }
+  if (backend == "avx2") {
     // clang-format off
     __asm__ volatile(
         ".macro OCTAVO_DOT r, t, u\n vpmaddubsw %%ymm14, %%ymm15, %%ymm\\t\n"
@@ -57,9 +55,47 @@ inline double dot_peak(std::string_view backend) {
         : "+r"(left) : : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
         "xmm8", "xmm9", "xmm13", "xmm14", "xmm15");
     // clang-format on
-    macs = 8.0 * 64;
+    return 8.0 * 64;
   }
+#elif defined(__aarch64__)
+  // clang-format off
+#define OCTAVO_CLOBBERS "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", \
+    "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23"
+  if (backend == "neoni8mm") {
+    __asm__ volatile(
+        ".arch armv8.2-a+i8mm\n"
+        "1:\n .irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23\n"
+        " usmmla v\\r\\().4s, v30.16b, v31.16b\n .endr\n subs %0, %0, #1\n b.ne 1b\n"
+        : "+r"(left) : : OCTAVO_CLOBBERS);
+    return 24.0 * 32;
+  }
+  if (backend == "neondot") {
+    __asm__ volatile(
+        ".arch armv8.2-a+dotprod\n"
+        "1:\n .irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23\n"
+        " sdot v\\r\\().4s, v30.16b, v31.4b[0]\n .endr\n subs %0, %0, #1\n b.ne 1b\n"
+        : "+r"(left) : : OCTAVO_CLOBBERS);
+    return 24.0 * 16;
+  }
+  if (backend == "neon") {
+    __asm__ volatile(
+        "1:\n .irp r,0,1,2,3,4,5,6,7,8,9,10,11\n smull v24.8h, v30.8b, v31.8b\n"
+        " smlsl2 v24.8h, v30.16b, v31.16b\n sadalp v\\r\\().4s, v24.8h\n .endr\n"
+        " subs %0, %0, #1\n b.ne 1b\n"
+        : "+r"(left) : : OCTAVO_CLOBBERS, "v24");
+    return 12.0 * 16;
+  }
+#undef OCTAVO_CLOBBERS
+  // clang-format on
 #endif
+  return 0;
+}
+
+// Multiply-adds a second, or 0 where unknown.
+inline double dot_peak(std::string_view backend) {
+  constexpr long kIterations = 400'000;
+  const double start = now_seconds();
+  const double macs = run_dots(backend, kIterations);
   return macs * kIterations / (now_seconds() - start);
 }
 
