@@ -23,7 +23,11 @@ class Window {
   template <class Weights>
   OCTAVO_INLINE_MEMBER Window(const DepthwiseTile& tile, const Step<true>& step,
                               const Weights& weights, const Sums& start)
-      : tile_(tile), step_(step), padding_(vdupq_n_u8(tile.padding)) {
+      : step_(step),
+        first_(tile.first),
+        width_(tile.width),
+        pixels_(tile.pixels),
+        padding_(vdupq_n_u8(tile.padding)) {
     OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) start_[j] = start[j];
     OCTAVO_UNROLL for (int i = 0; i < kSize * kGroups; ++i) {
       w_[i / kGroups][i % kGroups] = weights.group((size_t)i);
@@ -34,13 +38,13 @@ class Window {
   template <class Writer>
   OCTAVO_INLINE_MEMBER void run_row(const DepthwiseRow* rows, const Writer& writer, size_t at,
                                     size_t ldc) {
-    column_ = tile_.first;
+    column_ = first_;
     OCTAVO_UNROLL for (int y = 0; y < kSize; ++y) {
       step_bytes_[y] = rows[y].step;
-      address_[y] = (uintptr_t)rows[y].x + (uintptr_t)column_ * rows[y].step;
+      address_[y] = (uintptr_t)(rows[y].x + step_.first) + (uintptr_t)column_ * rows[y].step;
     }
     prime<0>();
-    const size_t end = at + tile_.pixels * ldc;
+    const size_t end = at + pixels_ * ldc;
     for (;;) {
       if (at == end) return;
       finish<0>(writer, at), at += ldc;
@@ -109,17 +113,20 @@ class Window {
   }
 
   OCTAVO_INLINE_MEMBER void load_column(FourRows (&x)[kGroups]) {
-    const bool inside = (size_t)column_ < tile_.width;
+    const bool inside = (size_t)column_ < width_;
     OCTAVO_UNROLL for (int y = 0; y < kSize; ++y) {
       uint8x16_t& row = x[y / (int)kKr][y % (int)kKr];
-      row = inside ? step_.load((const uint8_t*)address_[y]) : padding_;
+      row = inside ? vld1q_u8((const uint8_t*)address_[y]) : padding_;
       address_[y] += step_bytes_[y];
     }
     ++column_;
   }
 
-  const DepthwiseTile& tile_;
-  const Step<true>& step_;
+  // Copies: a store of bytes could change what the arguments refer to.
+  Step<true> step_;
+  ptrdiff_t first_;
+  size_t width_;
+  size_t pixels_;
   uint8x16_t padding_;
   Sums start_;
   FourTaps w_[kSize][kGroups];
