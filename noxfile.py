@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -24,6 +25,29 @@ TEST_COMMAND = 'pip install ".[test]" && pytest'
 DEMO_COMMAND = 'pip install ".[demo]" && octavo demo'
 
 COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang-19", "clang++-19")}
+
+# The emulated CPUs: each has one kind of kernels more than the one before.
+ARM_CPUS = {"cortex-a72": "neon", "neoverse-n1": "neondot", "max": "neoni8mm"}
+CIFAR_IMAGES = ("cifar10_calib.npz", "cifar10_test.npz")
+ARM_TEST_REQUIREMENTS = ["hypothesis>=6.90", "pytest>=8.1", "pytest-xdist>=3.5"]
+# The tests that compare kernels, alone and in programs, with octavo.reference. They need no ONNX.
+ARM_PYTHON_TESTS = [
+    f"tests/test_{name}.py"
+    for name in (
+        "backend",
+        "conv2d",
+        "core_program",
+        "elementwise",
+        "histogram",
+        "linear",
+        "math_steps",
+        "matmul_steps",
+        "pool",
+        "properties",
+        "rows",
+        "threads",
+    )
+]
 
 # Threads are where ThreadSanitizer has something to see; the rest would only run slower.
 THREAD_TESTS = "[Tt]hread|[Pp]arallel"
@@ -94,21 +118,19 @@ def bench(session: nox.Session) -> None:
     session.run("pytest", "bench", "--benchmark-only", *session.posargs)
 
 
-def build_and_ctest(session: nox.Session, preset: str, *ctest_arguments: str) -> Path:
-    """Configure, build and test one CMake preset outside the source tree; return the build."""
+def build(session: nox.Session, preset: str, *definitions: str) -> Path:
+    """Configure and build one CMake preset outside the source tree; return the build."""
     session.install("cmake>=3.21", "ninja>=1.11")
-    build = Path(session.create_tmp()) / "build"
-    session.run("cmake", "--preset", preset, "-S", str(ROOT), "-B", str(build))
-    session.run("cmake", "--build", str(build))
-    session.run(
-        "ctest",
-        "--test-dir",
-        str(build),
-        "--output-on-failure",
-        "--no-tests=error",
-        *ctest_arguments,
-    )
-    return build
+    folder = Path(session.create_tmp()) / "build"
+    session.run("cmake", "--preset", preset, "-S", str(ROOT), "-B", str(folder), *definitions)
+    session.run("cmake", "--build", str(folder))
+    return folder
+
+
+def ctest(session: nox.Session, folder: Path, *arguments: str) -> None:
+    """Run the C++ tests of a build."""
+    common = ("--test-dir", str(folder), "--output-on-failure", "--no-tests=error")
+    session.run("ctest", *common, *arguments)
 
 
 def use_compiler(session: nox.Session, family: str) -> None:
@@ -124,9 +146,10 @@ def use_compiler(session: nox.Session, family: str) -> None:
 def cxx(session: nox.Session, family: str) -> None:
     """Release build with warnings as errors, C++ tests, symbols and loops of the ISA objects."""
     use_compiler(session, family)
-    build = build_and_ctest(session, "release")
-    session.run("python", "tools/check_layers.py", "--objects", str(build))
-    session.run("python", "tools/check_loops.py", str(build))
+    folder = build(session, "release")
+    ctest(session, folder)
+    session.run("python", "tools/check_layers.py", "--objects", str(folder))
+    session.run("python", "tools/check_loops.py", str(folder))
 
 
 @nox.session
@@ -138,4 +161,68 @@ def sanitizers(session: nox.Session, preset: str) -> None:
     session.env["TSAN_OPTIONS"] = "halt_on_error=1"
     # GCC 12's ThreadSanitizer does not start on kernels with 32 bits of mmap randomisation.
     use_compiler(session, "clang" if preset == "tsan" else "gcc")
-    build_and_ctest(session, preset, *(["-R", THREAD_TESTS] if preset == "tsan" else []))
+    ctest(session, build(session, preset), *(["-R", THREAD_TESTS] if preset == "tsan" else []))
+
+
+def arm_python(session: nox.Session) -> Path:
+    """Return an aarch64 Python that runs here, emulated, with NumPy, ONNX and pytest."""
+    sysroot = Path(session.create_tmp()) / "sysroot"
+    wanted = [*PROJECT["dependencies"], *requirements("onnx"), *ARM_TEST_REQUIREMENTS]
+    session.run("python", "tools/aarch64_sysroot.py", str(sysroot), *wanted)
+    return sysroot / "usr/bin/python"
+
+
+def arm_package(session: nox.Session, folder: Path) -> Path:
+    """Return a folder for PYTHONPATH: the package with the extension of a cross build."""
+    site = Path(session.create_tmp()) / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    shutil.copytree(ROOT / "python/octavo", site / "octavo")
+    for extension in folder.glob("csrc/bindings/_core*.so"):
+        shutil.copy(extension, site / "octavo")
+    # What importlib.metadata reads of an installed package.
+    metadata = site / f"octavo-{PROJECT['version']}.dist-info/METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: octavo\nVersion: {PROJECT['version']}\n")
+    return site
+
+
+def arm_network(session: nox.Session, python: Path, environment: dict[str, str]) -> None:
+    """Run a real network on each emulated CPU; its bytes must be those of this machine."""
+    data = os.environ.get("OCTAVO_DATA")
+    if not data:
+        session.warn("network SKIPPED: OCTAVO_DATA is not set, so there is none to run")
+        return
+    session.install(".[onnx]")
+    folder = session.create_tmp()
+    files = [f"{data}/{name}" for name in ("cifar_resnet20.onnx", *CIFAR_IMAGES)]
+    tool = "tools/network_bytes.py"
+    session.run("python", tool, "prepare", *files, folder)
+    session.run("python", tool, "run", folder, "host")
+    for cpu in ARM_CPUS:
+        on_arm = {**environment, "QEMU_CPU": cpu}
+        session.run(str(python), tool, "run", folder, cpu, env=on_arm, external=True)
+        session.run("python", tool, "compare", folder, "host", cpu)
+
+
+@nox.session
+def arm(session: nox.Session) -> None:
+    """Cross-build for aarch64; C++ tests, Python tests and a network on emulated CPUs."""
+    python = arm_python(session)
+    session.install("pybind11>=2.13")
+    pybind11 = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
+    options = ["-DOCTAVO_BUILD_PYTHON=ON", f"-DPython_EXECUTABLE={python}"]
+    folder = build(session, "aarch64", *options, f"-Dpybind11_DIR={str(pybind11).strip()}")
+    session.run("python", "tools/check_layers.py", "--objects", str(folder))
+    package = {"PYTHONPATH": str(arm_package(session, folder))}
+    jobs = str(os.cpu_count())
+    pytest = (str(python), "-m", "pytest", "-p", "no:cacheprovider", "-n", jobs)
+    for cpu, backend in ARM_CPUS.items():
+        # A CPU tests the kernels that it is the first to have, and dispatch; the last the rest too.
+        session.env["QEMU_CPU"] = cpu
+        chosen = ["-R", rf"/{backend}$|Backend[A-Za-z]*\.|^Cpu\."]
+        keywords = backend
+        if cpu == "max":
+            chosen, keywords = ["-E", "/neon(dot)?$"], f"{backend} or not neon"
+        ctest(session, folder, "--parallel", jobs, *chosen)
+        session.run(*pytest, *ARM_PYTHON_TESTS, "-k", keywords, env=package, external=True)
+    arm_network(session, python, package)

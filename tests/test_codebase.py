@@ -145,7 +145,10 @@ def test_symbol_checker_judges(tmp_path: Path, code: str, finding: str | None) -
 
 def test_isa_folders_mirror_each_other_and_the_readme() -> None:
     isas = check_layers.isa_folders(ROOT / "csrc")
-    assert set(isas) == set(core.all_backends())
+    built = set(core.all_backends())
+    # The folders of the other architecture are there too, and must look the same.
+    on_arm = any(isa.startswith("neon") for isa in built)
+    assert {isa for isa in isas if isa == "scalar" or isa.startswith("neon") == on_arm} == built
     kernels = ROOT / "csrc/kernels"
     scalar = {p.name for p in (kernels / "scalar").glob("*.cc")}
     readme = (ROOT / "README.md").read_text("utf-8")

@@ -16,7 +16,6 @@ Exit status 0 if nothing is wrong, else 1 and one line per finding.
 from __future__ import annotations
 
 import argparse
-import platform
 import re
 import subprocess
 import sys
@@ -111,10 +110,11 @@ def judge_symbol(name: str, kind: str, isa: str, isas: list[str]) -> str | None:
     """
     if kind in WEAK_TYPES:
         return f"weak symbol {name}: the linker may keep this copy for every CPU"
-    names_isa = [other for other in isas if other in name.lower()]
-    if kind in GLOBAL_TYPES and isa not in names_isa:
+    # A neondot symbol names neondot, and not neon besides.
+    named = max((other for other in isas if other in name.lower()), key=len, default=None)
+    if kind in GLOBAL_TYPES and named != isa:
         return f"global symbol {name} does not name {isa}"
-    if kind in "Uw" and not names_isa and name not in C_LIBRARY | LINKER:
+    if kind in "Uw" and named is None and name not in C_LIBRARY | LINKER:
         return f"calls {name}, which is neither C library nor a kernel"
     return None
 
@@ -144,16 +144,21 @@ def isa_of_object(path: Path, isas: list[str]) -> str | None:
 def check_objects(build: Path, csrc: Path) -> list[str]:
     """Findings about all ISA objects of a build, and about ISAs that have none."""
     isas = isa_folders(csrc)
-    on_arm = platform.machine() in {"aarch64", "arm64"}
-    # Scalar code is compiled for the baseline like everything else: nothing to keep apart.
-    missing = {isa for isa in isas if isa != "scalar" and isa.startswith("neon") == on_arm}
-    findings = []
+    seen, findings = set(), []
     for path in sorted(build.rglob("*.o")):
         isa = isa_of_object(path, isas)
+        # Scalar code is compiled for the baseline like everything else: nothing to keep apart.
         if isa is not None and isa != "scalar":
-            missing.discard(isa)
+            seen.add(isa)
             findings += check_object(path, isa, isas)
-    return findings + [f"{build}: no object of {isa}; was it built?" for isa in sorted(missing)]
+    if not seen:
+        return [f"{build}: no object of any ISA; was it built?"]
+    # A build is for one architecture, and has all ISAs of it.
+    on_arm = any(isa.startswith("neon") for isa in seen)
+    wanted = {isa for isa in isas if isa != "scalar" and isa.startswith("neon") == on_arm}
+    return findings + [
+        f"{build}: no object of {isa}; was it built?" for isa in sorted(wanted - seen)
+    ]
 
 
 def main() -> int:

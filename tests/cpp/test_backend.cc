@@ -1,7 +1,7 @@
-// Dispatch: for the CPU at hand, for CPUs that are not here, by name, per thread.
+// Dispatch: for the CPU at hand, for CPUs that are not here, by name, per thread. The default is in
+// test_default_backend.cc.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <set>
 #include <string>
 #include <thread>
@@ -112,37 +112,6 @@ TEST(BackendOverride, BelongsToOneThread) {
   std::thread([&] { EXPECT_EQ(&current_backend(), &before); }).join();
   EXPECT_EQ(set_backend_override(nullptr), scalar);
   EXPECT_EQ(&current_backend(), &before);
-}
-
-// The default is fixed at first use, so each case needs a process of its own.
-TEST(DefaultBackendDeathTest, FollowsTheEnvironment) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_EXIT(
-      {
-        setenv("OCTAVO_BACKEND", "scalar", 1);
-        std::exit(std::string(default_backend().name) == "scalar" ? 0 : 1);
-      },
-      ::testing::ExitedWithCode(0), "");
-  EXPECT_EXIT(
-      {
-        setenv("OCTAVO_BACKEND", "", 1);
-        std::exit(&default_backend() == &select_backend(detect_cpu()) ? 0 : 1);
-      },
-      ::testing::ExitedWithCode(0), "");
-  EXPECT_EXIT(
-      {
-        setenv("OCTAVO_BACKEND", "avx1024", 1);
-        for (int attempt = 0; attempt < 2; ++attempt) {
-          try {
-            default_backend();
-            std::exit(1);
-          } catch (const Error& error) {
-            std::fprintf(stderr, "%s\n", error.what());
-          }
-        }
-        std::exit(0);
-      },
-      ::testing::ExitedWithCode(0), "OCTAVO_BACKEND: 'avx1024' is not a backend; expected one of");
 }
 
 }  // namespace

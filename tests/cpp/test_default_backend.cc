@@ -1,0 +1,52 @@
+// What OCTAVO_BACKEND does. The default is fixed at first use, so each case forks, and nothing else
+// in this program may use it. Not the "threadsafe" style: that starts the program anew, which the
+// kernel refuses when the program is another CPU's and runs in an emulator.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "base/status.h"
+#include "runtime/backend.h"
+
+namespace octavo {
+namespace {
+
+TEST(DefaultBackendDeathTest, IsTheOneTheEnvironmentNames) {
+  EXPECT_EXIT(
+      {
+        setenv("OCTAVO_BACKEND", "scalar", 1);
+        std::exit(std::string(default_backend().name) == "scalar" ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+TEST(DefaultBackendDeathTest, IsTheBestOneIfTheEnvironmentIsEmpty) {
+  EXPECT_EXIT(
+      {
+        setenv("OCTAVO_BACKEND", "", 1);
+        std::exit(&default_backend() == &select_backend(detect_cpu()) ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+TEST(DefaultBackendDeathTest, ReportsAnUnknownNameEveryTime) {
+  EXPECT_EXIT(
+      {
+        setenv("OCTAVO_BACKEND", "avx1024", 1);
+        for (int attempt = 0; attempt < 2; ++attempt) {
+          try {
+            default_backend();
+            std::exit(1);
+          } catch (const Error& error) {
+            std::fprintf(stderr, "%s\n", error.what());
+          }
+        }
+        std::exit(0);
+      },
+      ::testing::ExitedWithCode(0), "OCTAVO_BACKEND: 'avx1024' is not a backend; expected one of");
+}
+
+}  // namespace
+}  // namespace octavo
