@@ -210,8 +210,16 @@ def arm(session: nox.Session) -> None:
     python = arm_python(session)
     session.install("pybind11>=2.13")
     pybind11 = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
-    options = ["-DOCTAVO_BUILD_PYTHON=ON", f"-DPython_EXECUTABLE={python}"]
-    folder = build(session, "aarch64", *options, f"-Dpybind11_DIR={str(pybind11).strip()}")
+    where = "import sysconfig; print(sysconfig.get_path('include'))"
+    include = session.run(str(python), "-c", where, silent=True, external=True)
+    folder = build(
+        session,
+        "aarch64",
+        "-DOCTAVO_BUILD_PYTHON=ON",
+        f"-DPython_EXECUTABLE={python}",
+        f"-DPython_INCLUDE_DIR={str(include).strip()}",
+        f"-Dpybind11_DIR={str(pybind11).strip()}",
+    )
     session.run("python", "tools/check_layers.py", "--objects", str(folder))
     package = {"PYTHONPATH": str(arm_package(session, folder))}
     jobs = str(os.cpu_count())
