@@ -133,6 +133,25 @@ def ctest(session: nox.Session, folder: Path, *arguments: str) -> None:
     session.run("ctest", *common, *arguments)
 
 
+def use_installed(session: nox.Session, build: Path) -> None:
+    """Install a build, run the examples from there, compare its ABI with the recorded one."""
+    prefix, examples = build.parent / "installed", build.parent / "examples"
+    session.run("cmake", "--install", str(build), "--prefix", str(prefix))
+    session.run(
+        "cmake",
+        *("-S", str(ROOT / "examples"), "-B", str(examples), "-G", "Ninja"),
+        f"-DCMAKE_PREFIX_PATH={prefix}",
+        *(f"-DCMAKE_{language}_FLAGS=-Wall -Wextra -Werror" for language in ("C", "CXX")),
+    )
+    session.run("cmake", "--build", str(examples))
+    session.run("ctest", "--test-dir", str(examples), "--output-on-failure", "--no-tests=error")
+    library = next(prefix.glob("lib*/**/liboctavo.so.*"))
+    header = prefix / "include" / "octavo" / "octavo.h"
+    session.run(
+        *("python", "tools/check_abi.py"), *("--header", str(header), "--library", str(library))
+    )
+
+
 def use_compiler(session: nox.Session, family: str) -> None:
     """Make CMake take the compilers of one family; an error if they are not there."""
     session.env["CC"], session.env["CXX"] = COMPILERS[family]
@@ -144,12 +163,13 @@ def use_compiler(session: nox.Session, family: str) -> None:
 @nox.session
 @nox.parametrize("family", ["gcc", "clang"], ids=["gcc", "clang"])
 def cxx(session: nox.Session, family: str) -> None:
-    """Release build with warnings as errors, C++ tests, symbols and loops of the ISA objects."""
+    """Release build with warnings as errors: C++ tests, ISA objects, the installed library."""
     use_compiler(session, family)
     folder = build(session, "release")
     ctest(session, folder)
     session.run("python", "tools/check_layers.py", "--objects", str(folder))
     session.run("python", "tools/check_loops.py", str(folder))
+    use_installed(session, folder)
 
 
 @nox.session

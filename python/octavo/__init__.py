@@ -34,6 +34,7 @@ from octavo.backend import (
 )
 from octavo.calibrate import Calibration
 from octavo.elementwise import add, concat, mul
+from octavo.embed import get_cmake_dir, get_include
 from octavo.errors import (
     BackendError,
     CalibrationError,
@@ -87,6 +88,8 @@ __all__ = [
     "dequantize_linear",
     "errors",
     "fake_quantize",
+    "get_cmake_dir",
+    "get_include",
     "get_num_threads",
     "global_avg_pool",
     "layer_norm",

@@ -1,0 +1,52 @@
+"""What the wheel carries for C and C++ programs: they compile, link both ways, and run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import octavo
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "c" / "network.c"
+LIB = Path(octavo.get_cmake_dir()).parents[1]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@pytest.mark.parametrize(
+    "link",
+    [
+        ["-L", str(LIB), "-loctavo", f"-Wl,-rpath,{LIB}"],
+        [str(LIB / "liboctavo.a"), "-lstdc++", "-pthread"],
+    ],
+    ids=["shared", "static"],
+)
+def test_a_c_program_runs_a_network(tmp_path, link):
+    program = tmp_path / "network"
+    command = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{octavo.get_include()}"]
+    subprocess.run([*command, str(EXAMPLE), *link, "-lm", "-o", str(program)], check=True)
+    result = subprocess.run([str(program)], check=True, capture_output=True, text=True)
+    lines = result.stdout.splitlines()
+    assert len(lines) == len(octavo.backends())
+    assert all(line.endswith(": equal") for line in lines)
+
+
+def test_the_cmake_package_names_its_version():
+    text = Path(octavo.get_cmake_dir(), "octavo-config-version.cmake").read_text()
+    assert f'set(PACKAGE_VERSION "{octavo.__version__}")' in text
+
+
+def test_pkg_config_finds_its_files_relative_to_itself():
+    lines = (LIB / "pkgconfig" / "octavo.pc").read_text().splitlines()
+    values = dict(line.split("=", 1) for line in lines if "=" in line)
+    prefix = Path(values["prefix"].replace("${pcfiledir}", str(LIB / "pkgconfig"))).resolve()
+    assert (prefix / "include" / "octavo" / "octavo.h").is_file()
+    assert values["prefix"].startswith("${pcfiledir}/")
+
+
+def test_files_that_are_not_there_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr("octavo.embed._PACKAGE", tmp_path)
+    with pytest.raises(FileNotFoundError, match="include: got no such folder"):
+        octavo.get_include()
