@@ -62,10 +62,15 @@ def cxx_functions(path: Path) -> Iterator[tuple[str, int]]:
             start = number
 
 
+def most_lines(path: Path) -> int:
+    if relative(path).startswith("csrc/include/"):
+        return 400  # one header is the whole C ABI
+    return 250 if in_kernels(path) else 300
+
+
 def test_files_are_short() -> None:
     lengths = {p: len(p.read_text("utf-8").splitlines()) for p in files(CODE_SUFFIXES)}
-    long = {relative(p): n for p, n in lengths.items() if n > (250 if in_kernels(p) else 300)}
-    assert not long
+    assert not {relative(p): n for p, n in lengths.items() if n > most_lines(p)}
 
 
 def test_functions_are_short() -> None:

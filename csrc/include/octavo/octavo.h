@@ -1,18 +1,18 @@
-/* octavo: exact int8 inference on CPUs. The C ABI.
+/* octavo: exact int8 inference on CPUs. The C ABI; docs/c-api.md explains it with examples.
  *
  * Failure. Functions that can fail return a status and check everything before they write: outputs
  * are untouched unless the status is OCTAVO_OK. (Two rare failures come too late for that: memory
  * that runs out inside a loop, OCTAVO_OUT_OF_MEMORY, and a parallel_for that breaks its promise,
  * OCTAVO_INTERNAL.) No function prints, aborts, or lets an exception out.
- * Threads. There is no state but the default thread pool and this thread's last error. Objects are
- * immutable once made: any number of threads may use one at a time; only octavo_*_free needs it for
- * itself. All functions are reentrant, also from inside a parallel_for.
- * Memory. The caller owns what it passes in; a pointer that is kept says so. Outputs do not overlap
- * inputs unless a function allows it.
- * Structs start with their size: set it to sizeof the struct and everything not used to zero, which
- * is always the default. So programs compiled against this header run with later libraries.
- * Images are NHWC: pixels lie row by row, a pixel's channels side by side.
- * Each parameter has its direction, [in] or [out], its unit or shape, and what is allowed.
+ * Threads. The only state is the default thread pool, and for each thread its last error and
+ * scratch memory, which it keeps. Objects are immutable once made: any number of threads may use
+ * one at a time; only octavo_*_free wants it for itself. All functions are reentrant, also in
+ * parallel_for. Memory. The caller owns what it passes in; a function that keeps a pointer says so.
+ * Outputs do not overlap inputs unless a function allows it. Structs that start with a size: set it
+ * to sizeof the struct, and everything not used to zero, which is always the default. Programs
+ * compiled with this header so run with all later libraries. Images are NHWC: pixels lie row by
+ * row, a pixel's channels side by side. Each parameter has its direction, [in] or [out], its unit
+ * or shape, and what is allowed.
  */
 #ifndef OCTAVO_OCTAVO_H_
 #define OCTAVO_OCTAVO_H_
