@@ -1,11 +1,20 @@
 """Fixtures and fixtures' ingredients shared by all tests."""
 
+import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import octavo
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where PyTorch is not there, the examples of octavo.torch cannot be imported."""
+    if importlib.util.find_spec("torch") is None:
+        folder = Path(octavo.__file__ or "").parent / "torch"
+        config.option.ignore_glob = [*(config.option.ignore_glob or ()), f"{folder}/*"]
 
 
 @pytest.fixture(params=octavo.backends())
