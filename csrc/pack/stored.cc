@@ -66,8 +66,7 @@ size_t check_chains(const uint8_t* at, size_t bytes, size_t groups) {
 }
 
 void check_scheduled(const PackedMatrix& packed) {
-  const size_t groups =
-      scheduled_groups(packed.segments(), packed.segment_k(), packed.geometry().kr);
+  const size_t groups = scheduled_groups(packed.segments(), packed.segment_k());
   const size_t stride = packed.shape().panel_stride_bytes;
   for (size_t i = 0; i < packed.panel_count(); ++i) {
     size_t at = sizeof(ScheduledHeader);
