@@ -7,16 +7,23 @@
 //   3 or 4 channels   planes to pixels and back: ld1, st3 / st4, or ld3 / ld4, st1; 16 pixels a
 //   step
 //
-// Rows and columns beyond whole blocks go element by element.
+// The last block of a row or column of blocks overlaps the one before it. Matrices smaller than a
+// block go element by element.
 #include "kernels/neon/epilogue.h"
 #include "kernels/neon/kernels.h"
 
 namespace octavo {
 namespace {
 
+// body(i) for blocks of kSize that begin at i and cover n >= kSize elements.
+template <size_t kSize, class Body>
+OCTAVO_INLINE void for_blocks(size_t n, const Body& body) {
+  for (size_t i = 0; i < n; i += kSize) body(i + kSize <= n ? i : n - kSize);
+}
+
 template <class T>
-OCTAVO_INLINE void transpose_rest(const T* x, size_t ldx, size_t rows, size_t cols, T* y,
-                                  size_t ldy) {
+OCTAVO_INLINE void transpose_small(const T* x, size_t ldx, size_t rows, size_t cols, T* y,
+                                   size_t ldy) {
   for (size_t j = 0; j < cols; ++j) {
     for (size_t i = 0; i < rows; ++i) y[j * ldy + i] = x[i * ldx + j];
   }
@@ -50,75 +57,72 @@ OCTAVO_INLINE void transpose_4x4(const uint32_t* x, size_t ldx, uint32_t* y, siz
   vst1q_u32(y + 3 * ldy, vzip2q_u32(high02, high13));
 }
 
-// x: 3 or 4 planes, ldx apart; y: pixels of as many bytes. Returns the pixels done.
-OCTAVO_INLINE size_t interleave_3(const uint8_t* x, size_t ldx, size_t pixels, uint8_t* y) {
-  size_t i = 0;
-  for (; i + 16 <= pixels; i += 16) {
+// x: 3 or 4 planes, ldx apart; y: pixels of as many bytes.
+OCTAVO_INLINE void interleave_3(const uint8_t* x, size_t ldx, size_t pixels, uint8_t* y) {
+  for_blocks<16>(pixels, [&](size_t i) __attribute__((always_inline)) {
     uint8x16x3_t planes;
     OCTAVO_UNROLL for (size_t k = 0; k < 3; ++k) planes.val[k] = vld1q_u8(x + k * ldx + i);
     vst3q_u8(y + 3 * i, planes);
-  }
-  return i;
+  });
 }
 
-OCTAVO_INLINE size_t interleave_4(const uint8_t* x, size_t ldx, size_t pixels, uint8_t* y) {
-  size_t i = 0;
-  for (; i + 16 <= pixels; i += 16) {
+OCTAVO_INLINE void interleave_4(const uint8_t* x, size_t ldx, size_t pixels, uint8_t* y) {
+  for_blocks<16>(pixels, [&](size_t i) __attribute__((always_inline)) {
     uint8x16x4_t planes;
     OCTAVO_UNROLL for (size_t k = 0; k < 4; ++k) planes.val[k] = vld1q_u8(x + k * ldx + i);
     vst4q_u8(y + 4 * i, planes);
-  }
-  return i;
+  });
 }
 
-// x: pixels of 3 or 4 bytes; y: as many planes, ldy apart. Returns the pixels done.
-OCTAVO_INLINE size_t split_3(const uint8_t* x, size_t pixels, uint8_t* y, size_t ldy) {
-  size_t i = 0;
-  for (; i + 16 <= pixels; i += 16) {
+// x: pixels of 3 or 4 bytes; y: as many planes, ldy apart.
+OCTAVO_INLINE void split_3(const uint8_t* x, size_t pixels, uint8_t* y, size_t ldy) {
+  for_blocks<16>(pixels, [&](size_t i) __attribute__((always_inline)) {
     const uint8x16x3_t planes = vld3q_u8(x + 3 * i);
     OCTAVO_UNROLL for (size_t k = 0; k < 3; ++k) vst1q_u8(y + k * ldy + i, planes.val[k]);
-  }
-  return i;
+  });
 }
 
-OCTAVO_INLINE size_t split_4(const uint8_t* x, size_t pixels, uint8_t* y, size_t ldy) {
-  size_t i = 0;
-  for (; i + 16 <= pixels; i += 16) {
+OCTAVO_INLINE void split_4(const uint8_t* x, size_t pixels, uint8_t* y, size_t ldy) {
+  for_blocks<16>(pixels, [&](size_t i) __attribute__((always_inline)) {
     const uint8x16x4_t planes = vld4q_u8(x + 4 * i);
     OCTAVO_UNROLL for (size_t k = 0; k < 4; ++k) vst1q_u8(y + k * ldy + i, planes.val[k]);
-  }
-  return i;
+  });
 }
 
 }  // namespace
 
 void transpose_u8_neon(const uint8_t* x, size_t ldx, size_t rows, size_t cols, uint8_t* y,
                        size_t ldy) {
-  size_t i = 0, first = 0;  // what is left begins at this row and column
-  if (rows == 3 && ldy == 3) first = interleave_3(x, ldx, cols, y);
-  if (rows == 4 && ldy == 4) first = interleave_4(x, ldx, cols, y);
-  if (cols == 3 && ldx == 3) i = split_3(x, rows, y, ldy);
-  if (cols == 4 && ldx == 4) i = split_4(x, rows, y, ldy);
-  x += first;
-  y += first * ldy;
-  cols -= first;
-  for (; i + 16 <= rows; i += 16) {
-    size_t j = 0;
-    for (; j + 16 <= cols; j += 16) transpose_16x16(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
-    transpose_rest(x + i * ldx + j, ldx, 16, cols - j, y + j * ldy + i, ldy);
+  if (cols >= 16 && rows == 3 && ldy == 3) {
+    interleave_3(x, ldx, cols, y);
+  } else if (cols >= 16 && rows == 4 && ldy == 4) {
+    interleave_4(x, ldx, cols, y);
+  } else if (rows >= 16 && cols == 3 && ldx == 3) {
+    split_3(x, rows, y, ldy);
+  } else if (rows >= 16 && cols == 4 && ldx == 4) {
+    split_4(x, rows, y, ldy);
+  } else if (rows >= 16 && cols >= 16) {
+    for_blocks<16>(rows, [&](size_t i) __attribute__((always_inline)) {
+      for_blocks<16>(cols, [&](size_t j) __attribute__((always_inline)) {
+        transpose_16x16(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
+      });
+    });
+  } else {
+    transpose_small(x, ldx, rows, cols, y, ldy);
   }
-  transpose_rest(x + i * ldx, ldx, rows - i, cols, y + i, ldy);
 }
 
 void transpose_u32_neon(const uint32_t* x, size_t ldx, size_t rows, size_t cols, uint32_t* y,
                         size_t ldy) {
-  size_t i = 0;
-  for (; i + 4 <= rows; i += 4) {
-    size_t j = 0;
-    for (; j + 4 <= cols; j += 4) transpose_4x4(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
-    transpose_rest(x + i * ldx + j, ldx, 4, cols - j, y + j * ldy + i, ldy);
+  if (rows < 4 || cols < 4) {
+    transpose_small(x, ldx, rows, cols, y, ldy);
+    return;
   }
-  transpose_rest(x + i * ldx, ldx, rows - i, cols, y + i, ldy);
+  for_blocks<4>(rows, [&](size_t i) __attribute__((always_inline)) {
+    for_blocks<4>(cols, [&](size_t j) __attribute__((always_inline)) {
+      transpose_4x4(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
+    });
+  });
 }
 
 void transpose_stream_u8_neon(const uint8_t* x, size_t ldx, size_t cols, uint8_t* y, size_t ldy) {
@@ -128,7 +132,7 @@ void transpose_stream_u8_neon(const uint8_t* x, size_t ldx, size_t cols, uint8_t
     for (size_t i = 0; i < 64; i += 16) transpose_16x16(x + i * ldx + j, ldx, lines + i, 64);
     for (size_t k = 0; k < 16; ++k) memcpy(y + (j + k) * ldy, lines + 64 * k, 64);
   }
-  transpose_rest(x + j, ldx, 64, cols - j, y + j * ldy, ldy);
+  transpose_small(x + j, ldx, 64, cols - j, y + j * ldy, ldy);
 }
 
 }  // namespace octavo
