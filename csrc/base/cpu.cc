@@ -1,6 +1,9 @@
 #include "base/cpu.h"
 
+#include <algorithm>
 #include <array>
+#include <bit>
+#include <fstream>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -122,6 +125,49 @@ CpuBits query() { return 0; }
 
 #endif
 
+std::string first_word(const std::string& path) {
+  std::ifstream file(path);
+  std::string word;
+  file >> word;
+  return word;
+}
+
+// Of a mask like "00000000,0000000f".
+size_t set_bits(const std::string& mask) {
+  size_t bits = 0;
+  for (const char c : mask) {
+    const size_t digit = std::string_view("0123456789abcdef").find(c);
+    if (digit < 16) bits += static_cast<size_t>(std::popcount(digit));
+  }
+  return bits;
+}
+
+#if defined(__aarch64__) && defined(__APPLE__)
+
+size_t number_of(const char* name) {
+  int64_t value = 0;
+  size_t size = sizeof(value);
+  return sysctlbyname(name, &value, &size, nullptr, 0) == 0 ? static_cast<size_t>(value) : 0;
+}
+
+// Of a fast core.
+size_t query_l2() {
+  return number_of("hw.perflevel0.l2cachesize") /
+         std::max<size_t>(number_of("hw.perflevel0.cpusperl2"), 1);
+}
+
+#else
+
+size_t query_l2() {
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  const long l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);  // glibc answers 0 on ARM
+  if (l2 > 0) return static_cast<size_t>(l2);
+#endif
+  return l2_cache_bytes_in("/sys/devices/system/cpu/cpu0/cache");
+}
+
+#endif
+
 }  // namespace
 
 CpuBits detect_cpu() {
@@ -131,13 +177,22 @@ CpuBits detect_cpu() {
 
 size_t l2_cache_bytes() {
   static const size_t bytes = [] {
-    long l2 = 0;
-#if defined(_SC_LEVEL2_CACHE_SIZE)
-    l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
-    return static_cast<size_t>(l2 > 0 ? l2 : 512 * 1024);
+    const size_t l2 = query_l2();
+    return l2 > 0 ? l2 : size_t{512} * 1024;
   }();
   return bytes;
+}
+
+size_t l2_cache_bytes_in(const std::string& folder) {
+  for (int index = 0; index < 8; ++index) {
+    const std::string cache = folder + "/index" + std::to_string(index) + "/";
+    int level = 0;
+    size_t kib = 0;
+    if (!(std::ifstream(cache + "level") >> level) || level != 2) continue;
+    if (!(std::ifstream(cache + "size") >> kib)) continue;
+    return kib * 1024 / std::max<size_t>(set_bits(first_word(cache + "shared_cpu_map")), 1);
+  }
+  return 0;
 }
 
 std::vector<std::string> cpu_feature_names(CpuBits bits) {

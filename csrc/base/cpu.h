@@ -29,8 +29,11 @@ inline constexpr CpuBits kCpuNeonI8mm = 1u << 11;
 // unusable). Computed once.
 CpuBits detect_cpu();
 
-// Of one core's second-level cache; a usual size where the system does not say.
+// Of one core's second-level cache, or its share of one; a usual size if the system does not say.
 size_t l2_cache_bytes();
+
+// The same from a folder like Linux's /sys/devices/system/cpu/cpu0/cache; 0 if it does not say.
+size_t l2_cache_bytes_in(const std::string& folder);
 
 // Names of the bits that are set, in a fixed order; lower case, as in /proc/cpuinfo.
 std::vector<std::string> cpu_feature_names(CpuBits bits);

@@ -1,8 +1,10 @@
 // CPU features, and the floating-point environment guard.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cfenv>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -49,6 +51,50 @@ TEST(Cpu, AgreesWithTheKernel) {
 }
 #endif
 
+TEST(Cpu, L2IsPlausible) {
+  EXPECT_GE(l2_cache_bytes(), size_t{32} << 10);
+  EXPECT_LE(l2_cache_bytes(), size_t{64} << 20);
+}
+
+// A folder like /sys/devices/system/cpu/cpu0/cache.
+class CacheFolder : public ::testing::Test {
+ protected:
+  CacheFolder() : folder_(::testing::TempDir() + "octavo_cache") {}
+  ~CacheFolder() override { std::filesystem::remove_all(folder_); }
+
+  void add(int index, const char* level, const char* size, const char* shared) {
+    const std::string cache = folder_ + "/index" + std::to_string(index);
+    std::filesystem::create_directories(cache);
+    std::ofstream(cache + "/level") << level << "\n";
+    std::ofstream(cache + "/size") << size << "\n";
+    if (shared != nullptr) std::ofstream(cache + "/shared_cpu_map") << shared << "\n";
+  }
+
+  std::string folder_;
+};
+
+TEST_F(CacheFolder, L2OfOneCore) {
+  EXPECT_EQ(l2_cache_bytes_in(folder_), 0u);
+  add(0, "1", "64K", "1");
+  add(1, "1", "64K", "1");
+  EXPECT_EQ(l2_cache_bytes_in(folder_), 0u);
+  add(3, "3", "4096K", "ff");
+  add(2, "2", "1024K", "01");
+  EXPECT_EQ(l2_cache_bytes_in(folder_), 1024u * 1024);
+}
+
+TEST_F(CacheFolder, L2SharedByFour) {
+  add(2, "2", "2048K", "00000000,000000f0");
+  EXPECT_EQ(l2_cache_bytes_in(folder_), 512u * 1024);
+}
+
+TEST_F(CacheFolder, L2OfUnknownSize) {
+  add(2, "2", "", nullptr);
+  EXPECT_EQ(l2_cache_bytes_in(folder_), 0u);
+  add(3, "2", "256K", nullptr);
+  EXPECT_EQ(l2_cache_bytes_in(folder_), 256u * 1024);
+}
+
 TEST(FpEnv, SetsNearestEvenAndRestores) {
   volatile float half = 0.5f, three_quarters = 0.75f, big = 8388608.0f;  // 2^23: the ulp is 1
   ASSERT_EQ(std::fesetround(FE_UPWARD), 0);
@@ -72,6 +118,29 @@ TEST(FpEnv, ClearsFlushToZeroAndRestores) {
   }
   EXPECT_EQ(_mm_getcsr() & 0x8040u, 0x8040u);
   _mm_setcsr(before);
+}
+#elif defined(__aarch64__)
+uint64_t fpcr() {
+  uint64_t value;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(value));
+  return value;
+}
+
+void set_fpcr(uint64_t value) { __asm__ volatile("msr fpcr, %0" : : "r"(value)); }
+
+TEST(FpEnv, ClearsFlushToZeroAndRestores) {
+  constexpr uint64_t kFlushToZero = 1u << 24, kDefaultNan = 1u << 25, kTowardsZero = 3u << 22;
+  constexpr uint64_t kAll = kFlushToZero | kDefaultNan | kTowardsZero;
+  const uint64_t before = fpcr();
+  set_fpcr(before | kAll);
+  {
+    const FpEnvGuard guard;
+    EXPECT_EQ(fpcr() & kAll, 0u);
+    volatile float denormal = 0x1p-140f, one = 1.0f;
+    EXPECT_EQ(std::bit_cast<uint32_t>(denormal * one), 0x200u);
+  }
+  EXPECT_EQ(fpcr() & kAll, kAll);
+  set_fpcr(before);
 }
 #endif
 
