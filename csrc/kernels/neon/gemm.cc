@@ -75,7 +75,7 @@ OCTAVO_INLINE void widen(int32x4_t& acc, int16x8_t sum) { acc = vpadalq_s16(acc,
 template <int Rows>
 OCTAVO_INLINE void add_step(const int8x16_t (&a)[Rows], const int8_t* b,
                             int32x4_t (&acc)[Rows][kRegisterCols]) {
-  int8x16_t bv = vld1q_s8(b);
+  int8x16_t bv = load_here(b);
   OCTAVO_UNROLL for (size_t j = 0; j < kRegisterCols; ++j) {
     const int8x16_t now = bv;
     if (j + 1 < kRegisterCols) bv = load_here(b + (j + 1) * kStepK);

@@ -93,7 +93,7 @@ OCTAVO_INLINE void accumulate(const GemmTile& tile, size_t first, int32x4_t (&ac
         av[i] = shifted(vld1q_u8(a[i]));
         a[i] += kStepK;
       }
-      int8x16_t bv = vld1q_s8(b);
+      int8x16_t bv = load_here(b);
       dot_rows<0, false>(av, b, bv, acc);
       dot_rows<1, false>(av, b + kQuadBytes, bv, acc);
       dot_rows<2, false>(av, b + 2 * kQuadBytes, bv, acc);
@@ -106,7 +106,7 @@ OCTAVO_INLINE void accumulate(const GemmTile& tile, size_t first, int32x4_t (&ac
         av[i] = load_few(a[i], count);
         a[i] += count;
       }
-      int8x16_t bv = vld1q_s8(b);
+      int8x16_t bv = load_here(b);
       dot_rows<0, true>(av, b, bv, acc);
       b += kQuadBytes;
       left -= count;

@@ -79,7 +79,7 @@ OCTAVO_INLINE void add_segment(const uint8_t* (&a)[2 * Pairs], size_t segment_k,
       a[2 * p] += kStepK;
       a[2 * p + 1] += kStepK;
     }
-    int8x16_t bv = vld1q_s8(b);
+    int8x16_t bv = load_here(b);
     multiply_rows<false>(low, b, bv, acc);
     multiply_rows<true>(high, b + kOctetBytes, bv, acc);
   }
@@ -91,7 +91,7 @@ OCTAVO_INLINE void add_segment(const uint8_t* (&a)[2 * Pairs], size_t segment_k,
       a[2 * p] += count;
       a[2 * p + 1] += count;
     }
-    int8x16_t bv = vld1q_s8(b);
+    int8x16_t bv = load_here(b);
     multiply_rows<true>(av, b, bv, acc);
     b += kOctetBytes;
     left -= count;
