@@ -89,8 +89,9 @@ MatrixRecord record_of(const PackedMatrix& matrix) {
 // The geometry is one that the backend has: another one would be meaningless to its kernels.
 PackedShape shape_of(const MatrixRecord& record, const Backend& backend) {
   for (const PanelGeometry& geometry :
-       {backend.table->gemm_geometry, backend.table->depthwise_geometry}) {
-    if (record.nr != geometry.nr || record.granule != geometry.granule ||
+       {backend.table->gemm_geometry, backend.table->depthwise_geometry,
+        backend.table->grouped_geometry}) {
+    if (geometry.nr == 0 || record.nr != geometry.nr || record.granule != geometry.granule ||
         record.order != geometry.order || record.kr != geometry.kr ||
         record.shift != geometry.shift) {
       continue;

@@ -135,7 +135,9 @@ struct KernelTable {
   Kernel<GemmU8Fn> gemm_u8;
   Kernel<GemmPrepareFn> gemm_prepare = {nullptr, nullptr};  // for scheduled panels only
 
-  Kernel<GemmS32Fn> grouped_s32 = {nullptr, nullptr};  // both or none
+  // Narrow groups: all three or none. nr is a multiple of 16.
+  PanelGeometry grouped_geometry = {.nr = 0, .granule = 0};
+  Kernel<GemmS32Fn> grouped_s32 = {nullptr, nullptr};
   Kernel<GemmU8Fn> grouped_u8 = {nullptr, nullptr};
 
   // The GEMM of panels packed while a network runs, sequential on every ISA.

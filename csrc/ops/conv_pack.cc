@@ -63,7 +63,7 @@ std::vector<PackedMatrix> pack_groups(const Backend& backend, const Conv2dParams
   if (path == ConvPath::groups) {
     WeightView view = group_view(weight, shape, 0, segments);
     view.n = shape.out_channels;  // all of them
-    packed.push_back(pack_weights(backend.table->gemm_geometry, view, fold));
+    packed.push_back(pack_weights(backend.table->grouped_geometry, view, fold));
     return packed;
   }
   for (size_t g = 0; g < shape.groups; ++g) {
@@ -74,6 +74,11 @@ std::vector<PackedMatrix> pack_groups(const Backend& backend, const Conv2dParams
     if (fold.weight_zero_point != nullptr) fold.weight_zero_point += shape.group_out();
   }
   return packed;
+}
+
+const PanelGeometry& geometry_of(ConvPath path, const KernelTable& kernels) {
+  if (path == ConvPath::depthwise) return kernels.depthwise_geometry;
+  return path == ConvPath::groups ? kernels.grouped_geometry : kernels.gemm_geometry;
 }
 
 // What every matrix of a packed convolution looks like, but for repetitions.
@@ -140,8 +145,7 @@ std::vector<PackedMatrix> pack_conv(const Backend& backend, const Conv2dParams& 
 void check_packed(const Backend& backend, const ConvShape& shape, ConvPath path,
                   std::span<const PackedMatrix> packed) {
   const MatrixExtents expected = matrix_extents(shape, path, *backend.table);
-  const PanelGeometry& geometry = path == ConvPath::depthwise ? backend.table->depthwise_geometry
-                                                              : backend.table->gemm_geometry;
+  const PanelGeometry& geometry = geometry_of(path, *backend.table);
   bool same = packed.size() == expected.count;
   for (const PackedMatrix& matrix : packed) {
     const size_t segments = path == ConvPath::depthwise ? 1 : matrix.repeats();

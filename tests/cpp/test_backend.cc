@@ -23,6 +23,8 @@ TEST(Registry, RowsAreCompleteAndScalarIsLast) {
     EXPECT_NE(table.gemm_u8.run, nullptr);
     EXPECT_NE(table.matmul_u8.run, nullptr);
     EXPECT_EQ(table.grouped_s32.run == nullptr, table.grouped_u8.run == nullptr);
+    EXPECT_EQ(table.grouped_s32.run == nullptr, table.grouped_geometry.nr == 0);
+    EXPECT_EQ(table.grouped_geometry.nr % 16, 0u);
     EXPECT_NE(table.depthwise_s32.run, nullptr);
     EXPECT_NE(table.depthwise_u8.run, nullptr);
     EXPECT_NE(table.requantize_s32.run, nullptr);

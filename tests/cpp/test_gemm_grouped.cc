@@ -39,7 +39,7 @@ class GroupedTest : public KernelTest {
     const WeightView view = {
         p.w.data(), p.cols, p.segments, p.segment_k, static_cast<ptrdiff_t>(p.segments) * k, k, 1};
     const PackedMatrix packed = pack_weights(
-        table().gemm_geometry, view,
+        table().grouped_geometry, view,
         {.bias = p.bias.data(), .multiplier = p.multiplier.data(), .a_zero_point = p.a_zero_point});
     const GuardedBuffer<uint8_t> panel({packed.panel(0), packed.size_bytes()}, guard);
     // Only the last row ends at a guard page, or the first begins there.
@@ -75,7 +75,7 @@ TEST_P(GroupedTest, EveryTileShape) {
   uint32_t seed = 1;
   for (Guard guard : kGuards) {
     for (size_t rows = 1; rows <= table().gemm_mr; ++rows) {
-      for (size_t cols = 16; cols <= table().gemm_geometry.nr; cols += 16) {
+      for (size_t cols = 16; cols <= table().grouped_geometry.nr; cols += 16) {
         for (size_t group : {4, 8}) {
           for (size_t segments : {1, 9}) {
             Problem p = make(rows, cols, segments, group);
@@ -92,7 +92,7 @@ TEST_P(GroupedTest, EveryTileShape) {
 TEST_P(GroupedTest, ExtremeValues) {
   for (int8_t w : {int8_t{127}, int8_t{-127}, int8_t{-128}}) {
     for (size_t group : {4, 8}) {
-      Problem p = make(table().gemm_mr, table().gemm_geometry.nr, 9, group);
+      Problem p = make(table().gemm_mr, table().grouped_geometry.nr, 9, group);
       std::fill(p.a.begin(), p.a.end(), 255);
       std::fill(p.w.begin(), p.w.end(), w);
       std::fill(p.multiplier.begin(), p.multiplier.end(), 0.001f);

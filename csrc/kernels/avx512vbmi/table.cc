@@ -11,6 +11,7 @@ constinit const KernelTable kAvx512VbmiTable = {
     .gemm_geometry = kGemmGeometryAvx512Vnni,
     .gemm_s32 = {"gemm_u8s8_s32_24x64x4_avx512vnni", gemm_u8s8_s32_24x64x4_avx512vnni},
     .gemm_u8 = {"gemm_u8s8_u8_24x64x4_avx512vnni", gemm_u8s8_u8_24x64x4_avx512vnni},
+    .grouped_geometry = kGemmGeometryAvx512Vnni,
     .grouped_s32 = {"grouped_u8s8_s32_24x64x4_avx512vnni", grouped_u8s8_s32_24x64x4_avx512vnni},
     .grouped_u8 = {"grouped_u8s8_u8_24x64x4_avx512vnni", grouped_u8s8_u8_24x64x4_avx512vnni},
     .matmul_mr = kGemmMrAvx512Vnni,

@@ -1,7 +1,6 @@
 // Everything this ISA offers.
 #include "kernels/neon/gemm.h"
 #include "kernels/neon/kernels.h"
-#include "kernels/scalar/gemm.h"
 #include "kernels/scalar/kernels.h"
 
 namespace octavo {
@@ -12,8 +11,6 @@ constinit const KernelTable kNeonTable = {
     .gemm_geometry = kGemmGeometryNeon,
     .gemm_s32 = {"gemm_u8s8_s32_16x16x16_neon", gemm_u8s8_s32_16x16x16_neon},
     .gemm_u8 = {"gemm_u8s8_u8_16x16x16_neon", gemm_u8s8_u8_16x16x16_neon},
-    .grouped_s32 = {"grouped_u8s8_s32_4x16x4_scalar", grouped_u8s8_s32_4x16x4_scalar},
-    .grouped_u8 = {"grouped_u8s8_u8_4x16x4_scalar", grouped_u8s8_u8_4x16x4_scalar},
     .matmul_mr = kGemmMrNeon,
     .matmul_geometry = kGemmGeometryNeon,
     .matmul_u8 = {"gemm_u8s8_u8_16x16x16_neon", gemm_u8s8_u8_16x16x16_neon},

@@ -12,4 +12,7 @@ static constexpr PanelGeometry kGemmGeometryNeonDot = {
 GemmS32Fn gemm_u8s8_s32_16x16x4_neondot;
 GemmU8Fn gemm_u8s8_u8_16x16x4_neondot;
 
+GemmS32Fn grouped_u8s8_s32_16x16x4_neondot;
+GemmU8Fn grouped_u8s8_u8_16x16x4_neondot;
+
 }  // namespace octavo

@@ -2,7 +2,6 @@
 #include "kernels/neon/kernels.h"
 #include "kernels/neondot/gemm.h"
 #include "kernels/neondot/kernels.h"
-#include "kernels/scalar/gemm.h"
 #include "kernels/scalar/kernels.h"
 
 namespace octavo {
@@ -13,8 +12,9 @@ constinit const KernelTable kNeonDotTable = {
     .gemm_geometry = kGemmGeometryNeonDot,
     .gemm_s32 = {"gemm_u8s8_s32_16x16x4_neondot", gemm_u8s8_s32_16x16x4_neondot},
     .gemm_u8 = {"gemm_u8s8_u8_16x16x4_neondot", gemm_u8s8_u8_16x16x4_neondot},
-    .grouped_s32 = {"grouped_u8s8_s32_4x16x4_scalar", grouped_u8s8_s32_4x16x4_scalar},
-    .grouped_u8 = {"grouped_u8s8_u8_4x16x4_scalar", grouped_u8s8_u8_4x16x4_scalar},
+    .grouped_geometry = kGemmGeometryNeonDot,
+    .grouped_s32 = {"grouped_u8s8_s32_16x16x4_neondot", grouped_u8s8_s32_16x16x4_neondot},
+    .grouped_u8 = {"grouped_u8s8_u8_16x16x4_neondot", grouped_u8s8_u8_16x16x4_neondot},
     .matmul_mr = kGemmMrNeonDot,
     .matmul_geometry = kGemmGeometryNeonDot,
     .matmul_u8 = {"gemm_u8s8_u8_16x16x4_neondot", gemm_u8s8_u8_16x16x4_neondot},

@@ -1,8 +1,8 @@
 // Everything this ISA offers.
 #include "kernels/neon/kernels.h"
+#include "kernels/neondot/gemm.h"
 #include "kernels/neoni8mm/gemm.h"
 #include "kernels/neoni8mm/kernels.h"
-#include "kernels/scalar/gemm.h"
 #include "kernels/scalar/kernels.h"
 
 namespace octavo {
@@ -13,8 +13,9 @@ constinit const KernelTable kNeonI8mmTable = {
     .gemm_geometry = kGemmGeometryNeonI8mm,
     .gemm_s32 = {"gemm_u8s8_s32_16x24x8_neoni8mm", gemm_u8s8_s32_16x24x8_neoni8mm},
     .gemm_u8 = {"gemm_u8s8_u8_16x24x8_neoni8mm", gemm_u8s8_u8_16x24x8_neoni8mm},
-    .grouped_s32 = {"grouped_u8s8_s32_4x16x4_scalar", grouped_u8s8_s32_4x16x4_scalar},
-    .grouped_u8 = {"grouped_u8s8_u8_4x16x4_scalar", grouped_u8s8_u8_4x16x4_scalar},
+    .grouped_geometry = kGemmGeometryNeonDot,
+    .grouped_s32 = {"grouped_u8s8_s32_16x16x4_neondot", grouped_u8s8_s32_16x16x4_neondot},
+    .grouped_u8 = {"grouped_u8s8_u8_16x16x4_neondot", grouped_u8s8_u8_16x16x4_neondot},
     .matmul_mr = kGemmMrNeonI8mm,
     .matmul_geometry = kGemmGeometryNeonI8mm,
     .matmul_u8 = {"gemm_u8s8_u8_16x24x8_neoni8mm", gemm_u8s8_u8_16x24x8_neoni8mm},

@@ -9,6 +9,7 @@ constinit const KernelTable kScalarTable = {
     .gemm_geometry = kGemmGeometryScalar,
     .gemm_s32 = {"gemm_u8s8_s32_4x16x4_scalar", gemm_u8s8_s32_4x16x4_scalar},
     .gemm_u8 = {"gemm_u8s8_u8_4x16x4_scalar", gemm_u8s8_u8_4x16x4_scalar},
+    .grouped_geometry = kGemmGeometryScalar,
     .grouped_s32 = {"grouped_u8s8_s32_4x16x4_scalar", grouped_u8s8_s32_4x16x4_scalar},
     .grouped_u8 = {"grouped_u8s8_u8_4x16x4_scalar", grouped_u8s8_u8_4x16x4_scalar},
     .matmul_mr = kGemmMrScalar,
