@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/arch.h"
 #include "base/buffer.h"
 #include "ops/linear.h"
 #include "peak.h"
@@ -36,7 +37,7 @@ double read_rate(const AlignedBuffer& buffer) {
   const unsigned char* p = buffer.data();
   const unsigned char* end = p + buffer.size() / 256 * 256;
   const double start = now_seconds();
-#if defined(__x86_64__)
+#if defined(OCTAVO_X86_64)
   if ((current_backend().required & kCpuAvx512F) != 0) {
     for (; p != end; p += 256) {
       __asm__ volatile(

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/arch.h"
+
 namespace octavo {
 
 // Time this thread has run: being preempted on a busy machine does not count.
@@ -32,7 +34,7 @@ inline double median(std::vector<double> values) {
 // Runs a loop of independent u8 x s8 -> int32 dot products `left` times; returns the multiply-adds
 // of one iteration, or 0 where the backend's are not known.
 inline double run_dots([[maybe_unused]] std::string_view backend, [[maybe_unused]] long left) {
-#if defined(__x86_64__)
+#if defined(OCTAVO_X86_64)
   if (backend == "avx512vnni") {
     // clang-format off
     __asm__ volatile(
@@ -57,7 +59,7 @@ inline double run_dots([[maybe_unused]] std::string_view backend, [[maybe_unused
     // clang-format on
     return 8.0 * 64;
   }
-#elif defined(__aarch64__)
+#elif defined(OCTAVO_AARCH64)
   // clang-format off
 #define OCTAVO_CLOBBERS "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", \
     "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23"

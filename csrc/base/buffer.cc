@@ -13,6 +13,10 @@
 #endif
 #if defined(__linux__)
 #include <sys/mman.h>
+#endif
+#if defined(_WIN32)
+#include <windows.h>
+#else
 #include <unistd.h>
 #endif
 
@@ -114,6 +118,19 @@ AlignedBuffer AlignedBuffer::pooled(size_t size) {
 void trim_memory() {
 #if defined(__GLIBC__)
   malloc_trim(0);
+#endif
+}
+
+size_t physical_memory_bytes() {
+#if defined(_WIN32)
+  MEMORYSTATUSEX status;
+  status.dwLength = sizeof status;
+  return GlobalMemoryStatusEx(&status) != 0 ? static_cast<size_t>(status.ullTotalPhys) : SIZE_MAX;
+#else
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page_bytes = sysconf(_SC_PAGESIZE);
+  if (pages <= 0 || page_bytes <= 0) return SIZE_MAX;
+  return static_cast<size_t>(pages) * static_cast<size_t>(page_bytes);
 #endif
 }
 

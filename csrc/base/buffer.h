@@ -42,4 +42,7 @@ class AlignedBuffer {
 // library can. For after work that took much more than what remains: loading a model.
 void trim_memory();
 
+// Of this machine; the largest size_t if the system does not say.
+size_t physical_memory_bytes();
+
 }  // namespace octavo

@@ -5,12 +5,18 @@
 #include <bit>
 #include <fstream>
 
-#if defined(__x86_64__)
+#include "base/arch.h"
+
+#if defined(OCTAVO_X86_64) && defined(_MSC_VER)
+#include <intrin.h>
+#elif defined(OCTAVO_X86_64)
 #include <cpuid.h>
-#elif defined(__aarch64__) && defined(__linux__)
+#elif defined(OCTAVO_AARCH64) && defined(__linux__)
 #include <sys/auxv.h>
-#elif defined(__aarch64__) && defined(__APPLE__)
+#elif defined(OCTAVO_AARCH64) && defined(__APPLE__)
 #include <sys/sysctl.h>
+#elif defined(OCTAVO_AARCH64) && defined(_WIN32)
+#include <windows.h>
 #endif
 #if defined(__linux__)
 #include <unistd.h>
@@ -39,25 +45,42 @@ constexpr std::array kFeatures = {
     Feature{"i8mm", kCpuNeonI8mm},
 };
 
-#if defined(__x86_64__)
+#if defined(OCTAVO_X86_64)
 
 struct CpuidRegisters {
   uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
+#if defined(_MSC_VER)
+
 // All zero for a leaf the CPU does not have.
+CpuidRegisters cpuid(uint32_t leaf, uint32_t subleaf) {
+  int r[4];
+  __cpuid(r, 0);
+  if (leaf > static_cast<uint32_t>(r[0])) return {};
+  __cpuidex(r, static_cast<int>(leaf), static_cast<int>(subleaf));
+  return {static_cast<uint32_t>(r[0]), static_cast<uint32_t>(r[1]), static_cast<uint32_t>(r[2]),
+          static_cast<uint32_t>(r[3])};
+}
+
+// Register sets the operating system saves: bit 1 xmm, bit 2 ymm, bits 5..7 AVX-512 state.
+uint64_t os_saved_state() { return _xgetbv(0); }
+
+#else
+
 CpuidRegisters cpuid(uint32_t leaf, uint32_t subleaf) {
   CpuidRegisters r;
   if (__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx) == 0) return {};
   return r;
 }
 
-// Register sets the operating system saves: bit 1 xmm, bit 2 ymm, bits 5..7 AVX-512 state.
 uint64_t os_saved_state() {
   uint32_t low = 0, high = 0;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (static_cast<uint64_t>(high) << 32) | low;
 }
+
+#endif
 
 constexpr bool has(uint32_t word, int bit) { return ((word >> bit) & 1u) != 0; }
 
@@ -84,7 +107,7 @@ CpuBits query() {
   return bits;
 }
 
-#elif defined(__aarch64__) && defined(__linux__)
+#elif defined(OCTAVO_AARCH64) && defined(__linux__)
 
 // Bits of the auxiliary vector: Linux, Documentation/arch/arm64/elf_hwcaps.rst. Older C libraries
 // lack the later names.
@@ -98,7 +121,7 @@ CpuBits query() {
   return bits;
 }
 
-#elif defined(__aarch64__) && defined(__APPLE__)
+#elif defined(OCTAVO_AARCH64) && defined(__APPLE__)
 
 // False for a name that this system does not know.
 bool system_says(const char* name) {
@@ -115,7 +138,18 @@ CpuBits query() {
   return bits;
 }
 
-#elif defined(__aarch64__)
+#elif defined(OCTAVO_AARCH64) && defined(_WIN32)
+
+// Numbers of IsProcessorFeaturePresent; older SDKs lack the later names. NEON is required.
+CpuBits query() {
+  constexpr DWORD kDotProduct = 43, kI8mm = 66;
+  CpuBits bits = kCpuNeon;
+  if (IsProcessorFeaturePresent(kDotProduct) != 0) bits |= kCpuNeonDot;
+  if (IsProcessorFeaturePresent(kI8mm) != 0) bits |= kCpuNeonI8mm;
+  return bits;
+}
+
+#elif defined(OCTAVO_AARCH64)
 
 CpuBits query() { return kCpuNeon; }  // part of the architecture
 

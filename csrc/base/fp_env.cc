@@ -1,14 +1,18 @@
 #include "base/fp_env.h"
 
-#if defined(__x86_64__)
+#include "base/arch.h"
+
+#if defined(OCTAVO_X86_64)
 #include <xmmintrin.h>
-#elif !defined(__aarch64__)
+#elif defined(OCTAVO_AARCH64) && defined(_MSC_VER)
+#include <intrin.h>
+#elif !defined(OCTAVO_AARCH64)
 #include <cfenv>
 #endif
 
 namespace octavo {
 
-#if defined(__x86_64__)
+#if defined(OCTAVO_X86_64)
 
 namespace {
 // All exceptions masked, round to nearest even, no FTZ, no DAZ: the value at process start.
@@ -26,15 +30,31 @@ FpEnvGuard::~FpEnvGuard() {
   }
 }
 
-#elif defined(__aarch64__)
+#elif defined(OCTAVO_AARCH64)
 
-FpEnvGuard::FpEnvGuard() {
-  __asm__ volatile("mrs %0, fpcr" : "=r"(saved_));
-  if (saved_ != 0) __asm__ volatile("msr fpcr, %0" : : "r"(uint64_t{0}));
+namespace {
+
+// The floating-point control register; 0 is its value at process start.
+#if defined(_MSC_VER)
+uint64_t get_fpcr() { return static_cast<uint64_t>(_ReadStatusReg(ARM64_FPCR)); }
+void set_fpcr(uint64_t value) { _WriteStatusReg(ARM64_FPCR, static_cast<__int64>(value)); }
+#else
+uint64_t get_fpcr() {
+  uint64_t value;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(value));
+  return value;
+}
+void set_fpcr(uint64_t value) { __asm__ volatile("msr fpcr, %0" : : "r"(value)); }
+#endif
+
+}  // namespace
+
+FpEnvGuard::FpEnvGuard() : saved_(get_fpcr()) {
+  if (saved_ != 0) set_fpcr(0);
 }
 
 FpEnvGuard::~FpEnvGuard() {
-  if (saved_ != 0) __asm__ volatile("msr fpcr, %0" : : "r"(saved_));
+  if (saved_ != 0) set_fpcr(saved_);
 }
 
 #else

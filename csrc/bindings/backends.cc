@@ -88,6 +88,8 @@ py::dict backend_info(const std::string& name) {
 py::dict build_info() {
 #if defined(__clang__)
   const std::string compiler = "clang " __clang_version__;
+#elif defined(_MSC_VER)
+  const std::string compiler = "msvc " + std::to_string(_MSC_FULL_VER);
 #else
   const std::string compiler = "gcc " __VERSION__;
 #endif

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/overflow.h"
 #include "base/status.h"
 
 namespace octavo {
@@ -50,7 +51,7 @@ size_t checked_product(std::string_view name, std::initializer_list<size_t> fact
   bool zero = false;
   for (size_t factor : factors) {
     zero |= factor == 0;
-    overflow |= __builtin_mul_overflow(product, factor, &product);
+    overflow |= mul_overflows(product, factor, &product);
   }
   if (zero) return 0;
   if (overflow || product > static_cast<size_t>(PTRDIFF_MAX)) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/overflow.h"
 #include "ops/checks.h"
 #include "ops/scratch.h"
 #include "ops/stream.h"
@@ -104,7 +105,7 @@ void concat_requantized(const Context& context, std::span<const ConcatBytes> inp
   check_range("output", range);
   size_t total = 0;
   for (const ConcatBytes& input : inputs) {
-    if (__builtin_add_overflow(total, input.inner, &total)) {
+    if (add_overflows(total, input.inner, &total)) {
       fail("inner", "an overflow", "a valid size");
     }
     check_pointer("input", input.x, checked_product("input", {outer, input.inner}));

@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "base/overflow.h"
 #include "kernels/contract.h"
 #include "ops/checks.h"
 #include "ops/gemm_grid.h"
@@ -23,8 +24,7 @@ void check_operand(const char* name, const MatrixStrides& strides, size_t heads,
   const size_t head = checked_product(name, {heads - 1, strides.head});
   const size_t row = checked_product(name, {rows - 1, strides.row});
   size_t end = 0;
-  if (__builtin_add_overflow(head, row, &end) || __builtin_add_overflow(end, cols, &end) ||
-      end > elements) {
+  if (add_overflows(head, row, &end) || add_overflows(end, cols, &end) || end > elements) {
     fail(name, std::to_string(elements) + " elements",
          "at least the " + std::to_string(heads) + " heads of " + std::to_string(rows) + " x " +
              std::to_string(cols) + " its strides reach");

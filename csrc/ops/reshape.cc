@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/overflow.h"
 #include "ops/checks.h"
 #include "ops/split.h"
 
@@ -107,7 +108,7 @@ void concat(const Context& context, std::span<const ConcatInput> inputs, size_t 
   size_t total = 0;
   for (const ConcatInput& input : inputs) {
     const size_t bytes = checked_product("inner", {input.inner, element_bytes});
-    if (__builtin_add_overflow(total, bytes, &total)) fail("inner", "an overflow", "a valid size");
+    if (add_overflows(total, bytes, &total)) fail("inner", "an overflow", "a valid size");
     check_pointer("input", input.data, checked_product("input", {outer, bytes}), element_bytes);
   }
   check_pointer("y", y, checked_product("y", {outer, total}), element_bytes);
@@ -134,8 +135,7 @@ void pad(const Context& context, const void* x, std::span<const size_t> shape,
   size_t size = element_bytes;
   for (size_t i = 0; i < shape.size(); ++i) {
     size_t extent = 0;
-    if (__builtin_add_overflow(shape[i], before[i], &extent) ||
-        __builtin_add_overflow(extent, after[i], &extent)) {
+    if (add_overflows(shape[i], before[i], &extent) || add_overflows(extent, after[i], &extent)) {
       fail("before, after", "an overflow", "a valid size");
     }
     size = checked_product("y", {size, extent});
@@ -170,9 +170,8 @@ void slice(const Context& context, const void* x, std::span<const size_t> shape,
     const size_t axis = kMaxAxes - shape.size() + i;
     const auto extent = static_cast<ptrdiff_t>(shape[i]);
     ptrdiff_t last = 0;
-    const bool overflow =
-        __builtin_mul_overflow(step[i], static_cast<ptrdiff_t>(out_shape[i] - 1), &last) ||
-        __builtin_add_overflow(last, start[i], &last);
+    const bool overflow = mul_overflows(step[i], static_cast<ptrdiff_t>(out_shape[i] - 1), &last) ||
+                          add_overflows(last, start[i], &last);
     if (step[i] == 0 || start[i] < 0 || start[i] >= extent || overflow || last < 0 ||
         last >= extent) {
       fail("slice axis " + std::to_string(i),

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/arch.h"
 #include "ops/checks.h"
 #include "ops/reshape.h"
 #include "ops/scratch.h"
@@ -29,7 +30,7 @@ struct Matrices {
 // The line at x of each row, into L2: so many would push each other out of L1.
 template <class T>
 void prefetch_rows(const T* x, size_t ldx, size_t rows) {
-  for (size_t i = 0; i < rows; ++i) __builtin_prefetch(x + i * ldx, 0, 2);
+  for (size_t i = 0; i < rows; ++i) prefetch_l2(x + i * ldx);
 }
 
 // For outputs that stay in cache: tiles that fit L2 on both sides.

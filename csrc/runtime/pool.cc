@@ -6,8 +6,15 @@
 #include <thread>
 #include <utility>
 
+#include "base/arch.h"
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <csignal>
+#endif
+#if defined(OCTAVO_X86_64)
+#include <immintrin.h>
+#elif defined(OCTAVO_AARCH64) && defined(_MSC_VER)
+#include <intrin.h>
 #endif
 
 namespace octavo {
@@ -20,9 +27,11 @@ thread_local bool inside_loop = false;
 constexpr std::chrono::microseconds kSpin{100};
 
 inline void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
+#if defined(OCTAVO_X86_64)
+  _mm_pause();
+#elif defined(OCTAVO_AARCH64) && defined(_MSC_VER)
+  __isb(_ARM64_BARRIER_SY);
+#elif defined(OCTAVO_AARCH64)
   __asm__ volatile("isb");  // takes about as long as x86's pause; yield does nothing on most CPUs
 #endif
 }

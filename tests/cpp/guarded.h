@@ -2,9 +2,6 @@
 // reading or writing one byte too far crashes instead of passing by luck.
 #pragma once
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -12,6 +9,8 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+
+#include "pages.h"
 
 namespace octavo::testing {
 
@@ -30,14 +29,13 @@ class GuardedBuffer {
 
  public:
   explicit GuardedBuffer(size_t count, Guard guard = Guard::after) : count_(count) {
-    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t page = page_bytes();
     const size_t used = std::max<size_t>((bytes() + page - 1) / page * page, page);
     mapping_bytes_ = used + 2 * page;
-    void* mapping = mmap(nullptr, mapping_bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapping == MAP_FAILED) throw std::bad_alloc();
-    mapping_ = static_cast<unsigned char*>(mapping);
+    mapping_ = static_cast<unsigned char*>(reserve_pages(mapping_bytes_));
+    if (mapping_ == nullptr) throw std::bad_alloc();
     usable_ = {mapping_ + page, used};
-    if (mprotect(usable_.data(), used, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
+    if (!make_accessible(usable_.data(), used)) throw std::bad_alloc();
     std::memset(usable_.data(), kSlack, used);
     data_ = guard == Guard::after ? usable_.data() + used - bytes() : usable_.data();
     std::memset(data_, 0, bytes());
@@ -58,7 +56,7 @@ class GuardedBuffer {
   GuardedBuffer& operator=(GuardedBuffer&&) = delete;
 
   ~GuardedBuffer() {
-    if (mapping_ != nullptr) munmap(mapping_, mapping_bytes_);
+    if (mapping_ != nullptr) release_pages(mapping_, mapping_bytes_);
   }
 
   T* data() { return reinterpret_cast<T*>(data_); }

@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "base/arch.h"
 #include "base/status.h"
 #include "runtime/backend.h"
 
@@ -54,7 +55,7 @@ TEST(Registry, RowsAreCompleteAndScalarIsLast) {
   EXPECT_EQ(all_backends().back().required, 0u);
 }
 
-#if defined(__x86_64__)
+#if defined(OCTAVO_X86_64)
 
 constexpr CpuBits kHaswell = kCpuAvx2 | kCpuFma;
 constexpr CpuBits kSkylakeX = kHaswell | kCpuAvx512F | kCpuAvx512Bw | kCpuAvx512Vl | kCpuAvx512Dq;

@@ -9,11 +9,12 @@
 #include <sstream>
 #include <string>
 
+#include "base/arch.h"
 #include "base/cpu.h"
 #include "base/fp_env.h"
 #include "base/quant.h"
 
-#if defined(__x86_64__)
+#if defined(OCTAVO_X86_64)
 #include <xmmintrin.h>
 #endif
 
@@ -35,7 +36,7 @@ TEST(Cpu, NamesAndBitsAreInverse) {
   EXPECT_TRUE(cpu_feature_names(0).empty());
 }
 
-#if defined(__linux__) && defined(__x86_64__)
+#if defined(__linux__) && defined(OCTAVO_X86_64)
 TEST(Cpu, AgreesWithTheKernel) {
   std::ifstream cpuinfo("/proc/cpuinfo");
   std::string flags;
@@ -108,7 +109,7 @@ TEST(FpEnv, SetsNearestEvenAndRestores) {
   std::fesetround(FE_TONEAREST);
 }
 
-#if defined(__x86_64__)
+#if defined(OCTAVO_X86_64)
 TEST(FpEnv, ClearsFlushToZeroAndRestores) {
   const unsigned before = _mm_getcsr();
   _mm_setcsr(before | 0x8040);  // FTZ and DAZ

@@ -1,7 +1,5 @@
 // The default pool and the loops over it.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -17,6 +15,14 @@
 #include "ops/split.h"
 #include "runtime/context.h"
 #include "runtime/threads.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#define OCTAVO_FORKS 1
+#include <sys/wait.h>
+#include <unistd.h>
+#else
+#define OCTAVO_FORKS 0
+#endif
 
 #if defined(__SANITIZE_THREAD__)
 #define OCTAVO_TSAN 1
@@ -175,7 +181,7 @@ TEST(ParallelFor, BodiesRunInTheDefaultRoundingMode) {
   std::fesetround(FE_TONEAREST);
 }
 
-#if !OCTAVO_TSAN  // which does not follow threads started after a fork
+#if OCTAVO_FORKS && !OCTAVO_TSAN  // which does not follow threads started after a fork
 TEST(ParallelFor, WorksInAForkedChild) {
   auto sum_of = [] {
     std::atomic<int> sum{0};

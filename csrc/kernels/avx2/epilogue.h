@@ -9,6 +9,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "kernels/contract.h"
 #include "kernels/inline.h"
@@ -78,11 +79,11 @@ OCTAVO_INLINE __m256i narrow_u8x32(__m256 v0, __m256 v1, __m256 v2, __m256 v3,
 OCTAVO_INLINE __m128i load_u8x8(const uint8_t* x, size_t n) {
   uint64_t bytes = 0;
   if (n == 8) {
-    __builtin_memcpy(&bytes, x, 8);
+    memcpy(&bytes, x, 8);
   } else if (n >= 4) {
     uint32_t head, tail;
-    __builtin_memcpy(&head, x, 4);
-    __builtin_memcpy(&tail, x + n - 4, 4);  // overlaps the head: both put the same bytes there
+    memcpy(&head, x, 4);
+    memcpy(&tail, x + n - 4, 4);  // overlaps the head: both put the same bytes there
     bytes = head | ((uint64_t)tail << (8 * (n - 4)));
   } else {
     for (size_t i = 0; i < n; ++i) bytes |= (uint64_t)x[i] << (8 * i);
@@ -94,7 +95,7 @@ OCTAVO_INLINE __m128i load_u8x8(const uint8_t* x, size_t n) {
 OCTAVO_INLINE void store_u8x8(uint8_t* y, __m128i v, size_t n) {
   uint64_t bytes = (uint64_t)_mm_cvtsi128_si64(v);
   if (n == 8) {
-    __builtin_memcpy(y, &bytes, 8);
+    memcpy(y, &bytes, 8);
     return;
   }
   for (size_t i = 0; i < n; ++i, bytes >>= 8) y[i] = (uint8_t)bytes;

@@ -42,25 +42,24 @@ template <size_t Vectors>
 void sum_panel(const GemmTile& tile, PanelSums& sums) {
   const size_t groups = scheduled_groups(tile.segments, tile.segment_k);
   const int32_t* bias = ((const ScheduledHeader*)tile.panel)->bias;
-  for_each_pair(
-      tile, groups,
-      [&](size_t first, size_t column, const ChainStream& stream) __attribute__((always_inline)) {
-        __m256i acc[Vectors][2];
-        OCTAVO_UNROLL for (size_t v = 0; v < Vectors; ++v) {
-          OCTAVO_UNROLL for (size_t j = 0; j < 2; ++j) {
-            const int32_t* from = &sums.at[column + j][v * kScheduledVector];
-            acc[v][j] = first == 0 ? _mm256_set1_epi32(bias[column + j])
-                                   : _mm256_load_si256((const __m256i*)from);
-          }
-        }
-        run_chains<Vectors>(tile.prepared + first * kPairings * kGroupBytes, stream, acc);
-        OCTAVO_UNROLL for (size_t v = 0; v < Vectors; ++v) {
-          OCTAVO_UNROLL for (size_t j = 0; j < 2; ++j) {
-            int32_t* to = &sums.at[column + j][v * kScheduledVector];
-            _mm256_store_si256((__m256i*)to, acc[v][j]);
-          }
-        }
-      });
+  for_each_pair(tile, groups,
+                [&](size_t first, size_t column, const ChainStream& stream) OCTAVO_INLINE_LAMBDA {
+                  __m256i acc[Vectors][2];
+                  OCTAVO_UNROLL for (size_t v = 0; v < Vectors; ++v) {
+                    OCTAVO_UNROLL for (size_t j = 0; j < 2; ++j) {
+                      const int32_t* from = &sums.at[column + j][v * kScheduledVector];
+                      acc[v][j] = first == 0 ? _mm256_set1_epi32(bias[column + j])
+                                             : _mm256_load_si256((const __m256i*)from);
+                    }
+                  }
+                  run_chains<Vectors>(tile.prepared + first * kPairings * kGroupBytes, stream, acc);
+                  OCTAVO_UNROLL for (size_t v = 0; v < Vectors; ++v) {
+                    OCTAVO_UNROLL for (size_t j = 0; j < 2; ++j) {
+                      int32_t* to = &sums.at[column + j][v * kScheduledVector];
+                      _mm256_store_si256((__m256i*)to, acc[v][j]);
+                    }
+                  }
+                });
 }
 
 template <size_t Rows>
@@ -71,11 +70,10 @@ void sum_few_rows(const GemmTile& tile, PanelSums& sums) {
     for (size_t i = 0; i < Rows; ++i) sums.at[j][i] = bias[j];
   }
   for_each_pair(tile, groups,
-                [&](size_t first, size_t column, const ChainStream& stream)
-                    __attribute__((always_inline)) {
-                      add_few_rows<Rows>(tile.prepared + first * kPairings * kGroupBytes, stream,
-                                         sums.at[column], sums.at[column + 1]);
-                    });
+                [&](size_t first, size_t column, const ChainStream& stream) OCTAVO_INLINE_LAMBDA {
+                  add_few_rows<Rows>(tile.prepared + first * kPairings * kGroupBytes, stream,
+                                     sums.at[column], sums.at[column + 1]);
+                });
 }
 
 void sum_tile(const GemmTile& tile, PanelSums& sums) {

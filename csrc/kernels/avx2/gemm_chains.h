@@ -17,6 +17,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "kernels/contract.h"
 #include "kernels/inline.h"
@@ -43,6 +44,8 @@ OCTAVO_INLINE ChainStream open_stream(const uint8_t* at) {
   stream.next = at + scheduled_chains_bytes(header->steps, header->chains);
   return stream;
 }
+
+#if OCTAVO_HAS_EXTENSIONS
 
 // The loop is one piece of assembly with named registers: compilers move ones or sums between
 // registers that are not there, and spill. ymm6..11 are the sums of vectors 0..2, two columns each,
@@ -124,6 +127,43 @@ OCTAVO_INLINE void run_chains(const uint8_t* a, const ChainStream& stream,
                      : OCTAVO_CLOBBERS);
   }
 }
+
+#else
+
+// acc += the products of a block; a: its activations.
+template <size_t Vectors>
+OCTAVO_INLINE void run_chains(const uint8_t* a, const ChainStream& stream,
+                              __m256i (&acc)[Vectors][2]) {
+  const uint8_t* weights = stream.weights;
+  const uint8_t* offset = stream.offsets;
+  for (const uint8_t* length = stream.lengths; length != stream.end; ++length) {
+    __m256i sums[Vectors][2];
+    for (size_t v = 0; v < Vectors; ++v) sums[v][0] = sums[v][1] = _mm256_setzero_si256();
+    for (uint8_t left = *length; left != 0; --left, weights += kScheduledColumns * kKr) {
+      uint16_t at;
+      int32_t dwords[kScheduledColumns];
+      memcpy(&at, offset, sizeof at);
+      memcpy(dwords, weights, sizeof dwords);
+      offset += sizeof at;
+      const __m256i* groups = (const __m256i*)(a + (size_t)at * kOffsetBytes);
+      for (size_t v = 0; v < Vectors; ++v) {
+        for (size_t j = 0; j < 2; ++j) {
+          const __m256i products =
+              _mm256_maddubs_epi16(_mm256_load_si256(groups + v), _mm256_set1_epi32(dwords[j]));
+          sums[v][j] = _mm256_add_epi16(sums[v][j], products);
+        }
+      }
+    }
+    for (size_t v = 0; v < Vectors; ++v) {
+      for (size_t j = 0; j < 2; ++j) {
+        const __m256i wide = _mm256_madd_epi16(sums[v][j], _mm256_set1_epi16(1));
+        acc[v][j] = _mm256_add_epi32(acc[v][j], wide);
+      }
+    }
+  }
+}
+
+#endif
 
 }  // namespace
 }  // namespace octavo

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "kernels/avx2/gemm_chains.h"
 #include "kernels/avx2/gemm_output.h"
@@ -18,7 +19,7 @@ constexpr size_t kStepsAtOnce = 4;
 
 OCTAVO_INLINE __m256i broadcast_row(const uint8_t* a, uint16_t offset) {
   int32_t dword;
-  __builtin_memcpy(&dword, a + (size_t)offset * kOffsetBytes, sizeof dword);
+  memcpy(&dword, a + (size_t)offset * kOffsetBytes, sizeof dword);
   return _mm256_set1_epi32(dword);
 }
 
@@ -53,7 +54,7 @@ OCTAVO_INLINE void run_few_rows(const uint8_t* a, const ChainStream& stream, __m
     _mm_prefetch((const char*)ahead, _MM_HINT_T0);
     ahead += kStepsAtOnce * (kScheduledColumns * kKr + sizeof(uint16_t));
     __m256i b = _mm256_loadu_si256((const __m256i*)weights);
-    asm("" : "+x"(b));  // or GCC loads it again for every row
+    OCTAVO_KEEP("x", b);  // or GCC loads it again for every row
     OCTAVO_UNROLL for (size_t i = 0; i < Rows; ++i) {
       dot_now(acc[i], gather_steps(a + i * kKr, offset), b);
     }

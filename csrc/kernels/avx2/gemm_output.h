@@ -64,7 +64,7 @@ OCTAVO_INLINE void for_each_piece(const PanelSums& sums, size_t rows, size_t col
 OCTAVO_INLINE void emit_s32(const PanelSums& sums, const GemmTile& tile, int32_t* c, size_t ldc) {
   for_each_piece(sums, tile.rows, tile.cols,
                  [&](size_t row, size_t rows, size_t col, size_t cols,
-                     const __m256i(&v)[kScheduledVector]) __attribute__((always_inline)) {
+                     const __m256i(&v)[kScheduledVector]) OCTAVO_INLINE_LAMBDA {
                    const __m256i exists = first_lanes(cols);
                    OCTAVO_UNROLL for (size_t i = 0; i < kScheduledVector; ++i) {
                      if (i < rows) _mm256_maskstore_epi32(c + (row + i) * ldc + col, exists, v[i]);
@@ -95,7 +95,7 @@ OCTAVO_INLINE void emit_u8(const PanelSums& sums, const GemmTile& tile, const Re
   const float* multiplier = ((const ScheduledHeader*)tile.panel)->multiplier;
   for_each_piece(sums, tile.rows, tile.cols,
                  [&](size_t row, size_t rows, size_t col, size_t cols,
-                     const __m256i(&sum)[kScheduledVector]) __attribute__((always_inline)) {
+                     const __m256i(&sum)[kScheduledVector]) OCTAVO_INLINE_LAMBDA {
                    const __m256 m = _mm256_load_ps(multiplier + col);
                    __m256 v[kScheduledVector];
                    OCTAVO_UNROLL for (size_t i = 0; i < kScheduledVector; ++i) {

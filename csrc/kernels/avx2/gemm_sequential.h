@@ -22,6 +22,7 @@
 // Panel width is 8 or 16: `Vectors` below. Edges: a tail of k is zero in the buffer; columns past
 // tile.cols are masked, bytes go through 8-byte pieces of which only those that exist are touched.
 #include <immintrin.h>
+#include <string.h>
 
 #include "kernels/avx2/epilogue.h"
 #include "kernels/avx2/gemm.h"
@@ -61,7 +62,7 @@ OCTAVO_INLINE void split_row(const uint8_t* a, size_t size, uint32_t* even, uint
   }
   for (; k + kKr <= size; k += kKr) {
     uint32_t dword;
-    __builtin_memcpy(&dword, a + k, sizeof dword);
+    memcpy(&dword, a + k, sizeof dword);
     split_dword(dword, even++, odd++);
   }
   if (k < size) {
@@ -94,7 +95,7 @@ OCTAVO_INLINE size_t fill(const GemmTile& tile, Cursor& at, PairBlock& block) {
 // The same pointer, but the compiler does not know: it loads B twice instead of keeping both
 // halves in registers that are not there.
 OCTAVO_INLINE const __m256i* forget(const __m256i* b) {
-  __asm__("" : "+r"(b));
+  OCTAVO_KEEP("r", b);
   return b;
 }
 
@@ -102,10 +103,14 @@ OCTAVO_INLINE const __m256i* forget(const __m256i* b) {
 // would sum the products of several steps before adding them to the accumulators, and run out of
 // registers.
 OCTAVO_INLINE void dot_pair(__m256i& acc, __m256i a_s16, __m256i b_s16) {
+#if OCTAVO_HAS_EXTENSIONS
   __m256i product;
   __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
           : "+x"(acc), "=&x"(product)
           : "x"(a_s16), "x"(b_s16));
+#else
+  acc = _mm256_add_epi32(acc, _mm256_madd_epi16(a_s16, b_s16));
+#endif
 }
 
 template <int Rows, int Vectors>

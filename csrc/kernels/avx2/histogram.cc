@@ -4,6 +4,8 @@
 // left out, and keep the extremes; then one scalar loop counts, see the AVX-512 kernel. AVX2 has
 // neither unsigned comparisons nor vpcompressd: magnitudes are non-negative as int32, and a table
 // of 256 permutations moves the lanes to keep to the front (vpmovzxbd, vpermd).
+#include <math.h>
+
 #include "kernels/avx2/epilogue.h"
 #include "kernels/avx2/kernels.h"
 #include "kernels/histogram_count.h"
@@ -45,12 +47,12 @@ OCTAVO_INLINE __m256i take(__m256i bits, Extremes& extremes, FloatSummary& summa
   const __m256i magnitude = _mm256_and_si256(bits, _mm256_set1_epi32(0x7FFFFFFF));
   const __m256i finite = _mm256_cmpgt_epi32(inf, magnitude);
   const int odd = lanes_of(finite) ^ 0xFF;
-  if (__builtin_expect(odd != 0, 0)) {
+  if (OCTAVO_UNLIKELY(odd != 0)) {
     const int positive = lanes_of(_mm256_cmpeq_epi32(bits, inf));
     const int infinite = lanes_of(_mm256_cmpeq_epi32(magnitude, inf));
-    summary.positive_infinities += (uint64_t)__builtin_popcount((unsigned)positive);
-    summary.negative_infinities += (uint64_t)__builtin_popcount((unsigned)(infinite & ~positive));
-    summary.nans += (uint64_t)__builtin_popcount((unsigned)(odd & ~infinite));
+    summary.positive_infinities += (uint64_t)_mm_popcnt_u32((unsigned)positive);
+    summary.negative_infinities += (uint64_t)_mm_popcnt_u32((unsigned)(infinite & ~positive));
+    summary.nans += (uint64_t)_mm_popcnt_u32((unsigned)(odd & ~infinite));
   }
   const __m256i zero = _mm256_setzero_si256();
   const __m256i counted = _mm256_and_si256(finite, _mm256_cmpgt_epi32(magnitude, zero));
@@ -83,8 +85,7 @@ OCTAVO_INLINE void reduce(const Extremes& extremes, FloatSummary& summary) {
 
 void histogram_f32_avx2(const float* x, size_t n, uint32_t* counts, FloatSummary* summary) {
   FloatSummary found = {0, 0, 0, 0, 0.0f, 0.0f, 0};
-  Extremes extremes = {_mm256_set1_ps(__builtin_inff()), _mm256_set1_ps(-__builtin_inff()),
-                       _mm256_set1_epi32(-1)};
+  Extremes extremes = {_mm256_set1_ps(INFINITY), _mm256_set1_ps(-INFINITY), _mm256_set1_epi32(-1)};
   uint32_t keys[kBlock + 8];
   size_t total = 0;
   for (size_t begin = 0; begin < n; begin += kBlock) {
@@ -98,7 +99,7 @@ void histogram_f32_avx2(const float* x, size_t n, uint32_t* counts, FloatSummary
       const __m256i key = _mm256_srli_epi32(bits, kHistogramShift);
       const __m256i order = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)kFront.order[counted]));
       _mm256_storeu_si256((__m256i*)(keys + filled), _mm256_permutevar8x32_epi32(key, order));
-      filled += (size_t)__builtin_popcount((unsigned)counted);
+      filled += (size_t)_mm_popcnt_u32((unsigned)counted);
     }
     count_keys(keys, filled, counts);
     total += filled;

@@ -81,7 +81,7 @@ template <size_t kRows, class Access>
 OCTAVO_INLINE void max_along(const PoolTile& tile, const Access& access, size_t ch, uint8_t* y) {
   const uint8_t* local[kRows == 0 ? 1 : kRows];
   for (size_t r = 0; r < kRows; ++r) local[r] = tile.rows[r];
-  const auto column = [&](size_t at) __attribute__((always_inline)) {
+  const auto column = [&](size_t at) OCTAVO_INLINE_LAMBDA {
     return column_max<kRows>(access, kRows == 0 ? tile.rows : local, tile.row_count, at);
   };
   const size_t tap = tile.tap_step, step = tile.pixel_step;
@@ -104,9 +104,8 @@ OCTAVO_INLINE void max_along(const PoolTile& tile, const Access& access, size_t 
 
 template <size_t kRows>
 OCTAVO_INLINE void max_windows(const PoolTile& tile, uint8_t* y) {
-  for_channels(tile.channels, [&](const auto& access, size_t ch) __attribute__((always_inline)) {
-    max_along<kRows>(tile, access, ch, y);
-  });
+  for_channels(tile.channels, [&](const auto& access, size_t ch)
+                                  OCTAVO_INLINE_LAMBDA { max_along<kRows>(tile, access, ch, y); });
 }
 
 struct Average {
@@ -217,7 +216,7 @@ void avg_u8_avx2(const PoolTile& tile, int32_t init, float multiplier, const Req
     }
     return;
   }
-  for_channels(tile.channels, [&](const auto& access, size_t ch) __attribute__((always_inline)) {
+  for_channels(tile.channels, [&](const auto& access, size_t ch) OCTAVO_INLINE_LAMBDA {
     for (size_t p = 0; p < tile.pixels; ++p) average.window<1>(tile, access, &ch, p, y);
   });
 }

@@ -69,7 +69,7 @@ OCTAVO_INLINE void spread_f32(const uint8_t* x, __m256 offset, __m256 (&v)[4]) {
 }
 
 OCTAVO_INLINE __m256i narrow_spread_u8x32(__m256 (&v)[4], const ByteRequant& requant) {
-  if (__builtin_expect(requant.far, 0)) {
+  if (OCTAVO_UNLIKELY(requant.far)) {
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) {
       v[k] = _mm256_min_ps(_mm256_max_ps(v[k], requant.limits.lo), requant.limits.hi);

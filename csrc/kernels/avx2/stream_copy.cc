@@ -3,6 +3,7 @@
 // after the last whole line of a row is stored as usual. The fence takes about 150 ns, so it is not
 // part of the copy.
 #include <immintrin.h>
+#include <string.h>
 
 #include "kernels/avx2/kernels.h"
 #include "kernels/inline.h"
@@ -13,7 +14,7 @@ namespace {
 OCTAVO_INLINE void stream_row(const uint8_t* x, size_t bytes, uint8_t* y) {
   size_t head = (size_t)(-(uintptr_t)y % 64);
   head = head < bytes ? head : bytes;
-  __builtin_memcpy(y, x, head);
+  memcpy(y, x, head);
   size_t i = head;
   for (; i + 64 <= bytes; i += 64) {
     const __m256i low = _mm256_loadu_si256((const __m256i*)(x + i));
@@ -21,7 +22,7 @@ OCTAVO_INLINE void stream_row(const uint8_t* x, size_t bytes, uint8_t* y) {
     _mm256_stream_si256((__m256i*)(y + i), low);
     _mm256_stream_si256((__m256i*)(y + i + 32), high);
   }
-  __builtin_memcpy(y + i, x + i, bytes - i);
+  memcpy(y + i, x + i, bytes - i);
 }
 
 }  // namespace

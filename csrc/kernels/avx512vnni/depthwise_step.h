@@ -44,7 +44,7 @@ struct Step {
   OCTAVO_INLINE_MEMBER typename V::Int load(const uint8_t* pixel) const {
     auto x = kFull ? V::load(pixel + first) : V::load(pixel + first, mask);
     // One load: GCC would rather make the row an operand of both its unpacks.
-    __asm__("" : "+v"(x));
+    OCTAVO_KEEP("v", x);
     return x;
   }
 };
@@ -125,7 +125,7 @@ struct OutputU8 {
                                     const typename V::Int (&acc)[kParts]) const {
       typename V::Float v[kParts];
       OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) v[j] = V::scaled(acc[j], multiplier[j]);
-      if (__builtin_expect(far, 0)) {
+      if (OCTAVO_UNLIKELY(far)) {
         OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) v[j] = V::limited(v[j], hi);
       }
       const auto bytes = V::narrow(v[0], v[1], v[2], v[3], zero_point, low, high);

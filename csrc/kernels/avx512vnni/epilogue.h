@@ -126,8 +126,8 @@ OCTAVO_INLINE bool is_far(const Residual& residual) { return !(residual.multipli
 
 OCTAVO_INLINE __m512i narrow_sums_u8x64(__m512 (&v)[4], const SumRequant& requant) {
   const __m512i in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  if (__builtin_expect(requant.far, 0)) {
-    _Pragma("GCC unroll 4") for (int j = 0; j < 4; ++j) v[j] = _mm512_min_ps(v[j], requant.hi);
+  if (OCTAVO_UNLIKELY(requant.far)) {
+    OCTAVO_UNROLL for (int j = 0; j < 4; ++j) v[j] = _mm512_min_ps(v[j], requant.hi);
   }
   __m512i q01 = _mm512_packs_epi32(_mm512_cvtps_epi32(v[0]), _mm512_cvtps_epi32(v[1]));
   __m512i q23 = _mm512_packs_epi32(_mm512_cvtps_epi32(v[2]), _mm512_cvtps_epi32(v[3]));

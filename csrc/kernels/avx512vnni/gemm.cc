@@ -9,7 +9,7 @@
 //
 // Register budget (32 zmm): 24 accumulators, 4 of B, 1 or 2 of A. GCC 12 copies accumulators to
 // the stack around _mm512_dpbusd_epi32 when more than about 16 are live, which halves the speed;
-// the one-line asm in dot() leaves it no choice.
+// OCTAVO_ACCUMULATE in dot() leaves it no choice.
 //
 // Panel width is 16, 32, 48 or 64: `Vectors` below. Rows and vectors are template arguments, so
 // every loop over them unrolls.
@@ -23,6 +23,8 @@
 // and stores.
 #include "kernels/avx512vnni/gemm.h"
 
+#include <string.h>
+
 #include "kernels/avx512vnni/gemm_output.h"
 #include "pack/layout.h"
 
@@ -30,13 +32,13 @@ namespace octavo {
 namespace {
 
 OCTAVO_INLINE void dot(__m512i& acc, __m512i a_u8, __m512i b_s8) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(a_u8), "v"(b_s8));
+  OCTAVO_ACCUMULATE("vpdpbusd", _mm512_dpbusd_epi32, "v", acc, a_u8, b_s8);
 }
 
 // GCC would read three rows' B once per row, and then the load port is what they wait for.
 OCTAVO_INLINE __m512i load_once(const int8_t* b) {
   __m512i bv = _mm512_load_si512(b);
-  __asm__("" : "+v"(bv));
+  OCTAVO_KEEP("v", bv);
   return bv;
 }
 
@@ -50,7 +52,7 @@ OCTAVO_INLINE uintptr_t bytes_to_next(const GemmTile& tile) {
 
 OCTAVO_INLINE __m512i broadcast4(const uint8_t* a) {
   int32_t dword;
-  __builtin_memcpy(&dword, a, sizeof dword);
+  memcpy(&dword, a, sizeof dword);
   return _mm512_set1_epi32(dword);
 }
 

@@ -18,14 +18,18 @@ namespace octavo {
 namespace {
 
 OCTAVO_INLINE void dot(__m512i& acc, __m512i a_u8, __m512i b_s8) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(a_u8), "v"(b_s8));
+  OCTAVO_ACCUMULATE("vpdpbusd", _mm512_dpbusd_epi32, "v", acc, a_u8, b_s8);
 }
 
-// volatile: GCC would load all rows first and spill them.
 OCTAVO_INLINE __m512 broadcast16(const uint8_t* a) {
+#if OCTAVO_HAS_EXTENSIONS
+  // volatile: GCC would load all rows first and spill them.
   __m512 all;
   __asm__ volatile("vbroadcasti32x4 %1, %0" : "=v"(all) : "m"(*(const __m128i_u*)a));
   return all;
+#else
+  return _mm512_castsi512_ps(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i*)a)));
+#endif
 }
 
 // Which of 16 bytes' dwords each lane needs for the first four k of its group.

@@ -97,7 +97,7 @@ struct U8Output {
   OCTAVO_INLINE_MEMBER void store_rows(__m512i bytes, int rows, uint8_t* to, size_t cols) const {
     const bool full = cols == Vectors * kLanes;
     if constexpr (Vectors > 2) {
-      if (__builtin_expect(full && Vectors == 4, 1)) {
+      if (OCTAVO_LIKELY(full && Vectors == 4)) {
         _mm512_storeu_si512(to, bytes);
       } else {
         _mm512_mask_storeu_epi8(to, ~(__mmask64)0 >> (kVectors * kLanes - cols), bytes);
@@ -106,7 +106,7 @@ struct U8Output {
       const __mmask32 mask = ~(__mmask32)0 >> (2 * kLanes - cols);
       const __m256i half[2] = {_mm512_castsi512_si256(bytes), _mm512_extracti64x4_epi64(bytes, 1)};
       OCTAVO_UNROLL for (int i = 0; i < rows; ++i, to += ldc) {
-        if (__builtin_expect(full, 1)) {
+        if (OCTAVO_LIKELY(full)) {
           _mm256_storeu_si256((__m256i*)to, half[i]);
         } else {
           _mm256_mask_storeu_epi8(to, mask, half[i]);
@@ -118,7 +118,7 @@ struct U8Output {
           _mm512_castsi512_si128(bytes), _mm512_extracti32x4_epi32(bytes, 1),
           _mm512_extracti32x4_epi32(bytes, 2), _mm512_extracti32x4_epi32(bytes, 3)};
       OCTAVO_UNROLL for (int i = 0; i < rows; ++i, to += ldc) {
-        if (__builtin_expect(full, 1)) {
+        if (OCTAVO_LIKELY(full)) {
           _mm_storeu_si128((__m128i*)to, quarter[i]);
         } else {
           _mm_mask_storeu_epi8(to, mask, quarter[i]);

@@ -5,6 +5,8 @@
 // counts. It is the limit: a load, an increment in memory and the address arithmetic for a float.
 // Consecutive keys go to different lanes: an increment that follows one of the same counter waits
 // about 8 cycles for the store.
+#include <math.h>
+
 #include "kernels/avx512vnni/epilogue.h"
 #include "kernels/avx512vnni/kernels.h"
 #include "kernels/histogram_count.h"
@@ -30,13 +32,13 @@ OCTAVO_INLINE __mmask16 take(__m512i bits, __mmask16 mask, Extremes& extremes,
       _mm512_mask_cmplt_epu32_mask(mask, below, _mm512_set1_epi32(0x7F7FFFFF));
   const __mmask16 odd =
       _mm512_mask_cmpge_epu32_mask(mask, magnitude, _mm512_set1_epi32(0x7F800000));
-  if (__builtin_expect(odd != 0, 0)) {
+  if (OCTAVO_UNLIKELY(odd != 0)) {
     const __m512i inf = _mm512_set1_epi32(0x7F800000);
-    const int positive = _mm512_mask_cmpeq_epi32_mask(odd, bits, inf);
-    const int infinite = _mm512_mask_cmpeq_epi32_mask(odd, magnitude, inf);
-    summary.positive_infinities += __builtin_popcount(positive);
-    summary.negative_infinities += __builtin_popcount(infinite & ~positive);
-    summary.nans += __builtin_popcount(odd & ~infinite);
+    const uint32_t positive = _mm512_mask_cmpeq_epi32_mask(odd, bits, inf);
+    const uint32_t infinite = _mm512_mask_cmpeq_epi32_mask(odd, magnitude, inf);
+    summary.positive_infinities += (uint64_t)_mm_popcnt_u32(positive);
+    summary.negative_infinities += (uint64_t)_mm_popcnt_u32(infinite & ~positive);
+    summary.nans += (uint64_t)_mm_popcnt_u32(odd & ~infinite);
   }
   const __m512 x = _mm512_castsi512_ps(bits);
   extremes.min = _mm512_mask_min_ps(extremes.min, counted, extremes.min, x);
@@ -50,8 +52,7 @@ OCTAVO_INLINE __mmask16 take(__m512i bits, __mmask16 mask, Extremes& extremes,
 
 void histogram_f32_avx512vnni(const float* x, size_t n, uint32_t* counts, FloatSummary* summary) {
   FloatSummary found = {0, 0, 0, 0, 0.0f, 0.0f, 0};
-  Extremes extremes = {_mm512_set1_ps(__builtin_inff()), _mm512_set1_ps(-__builtin_inff()),
-                       _mm512_set1_epi32(-1)};
+  Extremes extremes = {_mm512_set1_ps(INFINITY), _mm512_set1_ps(-INFINITY), _mm512_set1_epi32(-1)};
   uint32_t keys[kBlock + 16];
   size_t total = 0;
   for (size_t begin = 0; begin < n; begin += kBlock) {
@@ -63,7 +64,7 @@ void histogram_f32_avx512vnni(const float* x, size_t n, uint32_t* counts, FloatS
       const __mmask16 counted = take(bits, mask, extremes, found);
       const __m512i key = _mm512_srli_epi32(bits, kHistogramShift);
       _mm512_storeu_si512(keys + filled, _mm512_maskz_compress_epi32(counted, key));
-      filled += (size_t)__builtin_popcount(counted);
+      filled += (size_t)_mm_popcnt_u32(counted);
     }
     count_keys(keys, filled, counts);
     total += filled;

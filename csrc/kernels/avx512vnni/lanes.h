@@ -14,8 +14,9 @@ namespace {
 template <int kLanes>
 struct Lanes;
 
-// P: intrinsic prefix, INT / FLOAT: register types, MASK: one bit per byte.
-#define OCTAVO_LANES(LANES, P, INT, FLOAT, MASK)                                                 \
+// P: intrinsic prefix, INT / FLOAT: register types, MASK: one bit per byte, AS_FLOAT: the same
+// bits.
+#define OCTAVO_LANES(LANES, P, INT, FLOAT, MASK, AS_FLOAT)                                       \
   template <>                                                                                    \
   struct Lanes<LANES> {                                                                          \
     using Int = INT;                                                                             \
@@ -35,10 +36,10 @@ struct Lanes;
     OCTAVO_INLINE_MEMBER static Int low16(Int a, Int b) { return P##_unpacklo_epi16(a, b); }     \
     OCTAVO_INLINE_MEMBER static Int high16(Int a, Int b) { return P##_unpackhi_epi16(a, b); }    \
     OCTAVO_INLINE_MEMBER static void dot4(Int& acc, Int u8, Int s8) {                            \
-      __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(u8), "v"(s8));                             \
+      OCTAVO_ACCUMULATE("vpdpbusd", P##_dpbusd_epi32, "v", acc, u8, s8);                         \
     }                                                                                            \
     OCTAVO_INLINE_MEMBER static Float scaled(Int acc, Int multiplier_bits) {                     \
-      return P##_mul_ps(P##_cvtepi32_ps(acc), (Float)multiplier_bits);                           \
+      return P##_mul_ps(P##_cvtepi32_ps(acc), AS_FLOAT(multiplier_bits));                        \
     }                                                                                            \
     OCTAVO_INLINE_MEMBER static Float limited(Float v, Float hi) { return P##_min_ps(v, hi); }   \
     OCTAVO_INLINE_MEMBER static Int narrow(Float v0, Float v1, Float v2, Float v3, Int zero_s16, \
@@ -54,15 +55,15 @@ struct Lanes;
     OCTAVO_INLINE_MEMBER static Int broadcast16(int x) { return P##_set1_epi16((short)x); }      \
   }
 
-OCTAVO_LANES(4, _mm512, __m512i, __m512, __mmask64);
-OCTAVO_LANES(2, _mm256, __m256i, __m256, __mmask32);
-OCTAVO_LANES(1, _mm, __m128i, __m128, __mmask16);
+OCTAVO_LANES(4, _mm512, __m512i, __m512, __mmask64, _mm512_castsi512_ps);
+OCTAVO_LANES(2, _mm256, __m256i, __m256, __mmask32, _mm256_castsi256_ps);
+OCTAVO_LANES(1, _mm, __m128i, __m128, __mmask16, _mm_castsi128_ps);
 #undef OCTAVO_LANES
 
 // 16 bytes from x, x + stride, ...: one per lane.
 template <int kLanes>
 OCTAVO_INLINE typename Lanes<kLanes>::Int gather_lanes(const uint8_t* x, size_t stride) {
-  const auto lane = [&](size_t i) __attribute__((always_inline)) {
+  const auto lane = [&](size_t i) OCTAVO_INLINE_LAMBDA {
     return _mm_load_si128((const __m128i*)(x + i * stride));
   };
   if constexpr (kLanes == 1) {

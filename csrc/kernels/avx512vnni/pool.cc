@@ -50,7 +50,7 @@ OCTAVO_INLINE void max_along(const PoolTile& tile, size_t ch, uint8_t* y) {
   const auto mask = [&](int v) { return v == kVectors - 1 ? last : ~0ull; };
   const uint8_t* local[kRows == 0 ? 1 : kRows];
   for (size_t r = 0; r < kRows; ++r) local[r] = tile.rows[r];
-  const auto column = [&](int v, size_t at) __attribute__((always_inline)) {
+  const auto column = [&](int v, size_t at) OCTAVO_INLINE_LAMBDA {
     const uint8_t* const* rows = kRows == 0 ? tile.rows : local;
     return column_max<kRows>(rows, tile.row_count, at + 64 * (size_t)v, mask(v));
   };

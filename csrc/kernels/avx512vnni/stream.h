@@ -63,7 +63,7 @@ OCTAVO_INLINE void spread_f32(__m512i x, __m512 offset, __m512 (&v)[4]) {
 }
 
 OCTAVO_INLINE __m512i narrow_spread_u8x64(__m512 (&v)[4], const ByteRequant& requant) {
-  if (__builtin_expect(requant.far, 0)) {
+  if (OCTAVO_UNLIKELY(requant.far)) {
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) {
       v[k] = _mm512_min_ps(_mm512_max_ps(v[k], requant.limits.lo), requant.limits.hi);

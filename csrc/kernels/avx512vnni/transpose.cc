@@ -23,7 +23,7 @@ namespace {
 template <int kLanes>
 OCTAVO_INLINE typename Lanes<kLanes>::Int load_rows(const uint8_t* x, size_t ldx, size_t i,
                                                     size_t rows, __mmask16 cols) {
-  const auto lane = [&](size_t k) __attribute__((always_inline)) {
+  const auto lane = [&](size_t k) OCTAVO_INLINE_LAMBDA {
     const size_t row = kLanes == 1 && i >= rows ? rows - 1 : i + 16 * k;
     const uint8_t* from = x + row * ldx;
     return cols == 0xFFFF ? _mm_loadu_si128((const __m128i*)from)
@@ -48,14 +48,13 @@ OCTAVO_INLINE void transpose_block(const uint8_t* x, size_t ldx, size_t rows, si
   typename L::Int a[16], b[16];
 #pragma GCC unroll 16
   for (int r = 0; r < 16; ++r) a[r] = load_rows<kLanes>(x, ldx, (size_t)r, rows, columns);
-  const auto rotate = [](const typename L::Int* from, typename L::Int* to)
-                          __attribute__((always_inline)) {
+  const auto rotate = [](const typename L::Int* from, typename L::Int* to) OCTAVO_INLINE_LAMBDA {
 #pragma GCC unroll 8
-                            for (int r = 0; r < 8; ++r) {
-                              to[2 * r] = L::low8(from[r], from[r + 8]);
-                              to[2 * r + 1] = L::high8(from[r], from[r + 8]);
-                            }
-                          };
+    for (int r = 0; r < 8; ++r) {
+      to[2 * r] = L::low8(from[r], from[r + 8]);
+      to[2 * r + 1] = L::high8(from[r], from[r + 8]);
+    }
+  };
   rotate(a, b);
   rotate(b, a);
   rotate(a, b);

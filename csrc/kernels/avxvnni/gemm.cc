@@ -8,7 +8,7 @@
 //   Zen 5
 //
 // Register budget (16 ymm): 12 accumulators, 2 of B, 1 of A. VEX encodes ymm0..15 only, which the
-// "x" constraint says; the one-line asm in dot() keeps GCC from copying accumulators.
+// "x" constraint says; OCTAVO_ACCUMULATE in dot() keeps GCC from copying accumulators.
 //
 // Panel width is 8 or 16: `Vectors` below. Edges: a tail of k loads the 1 to 3 bytes that exist;
 // columns past tile.cols are masked, bytes go through 8-byte pieces of which only those that exist
@@ -16,14 +16,19 @@
 #include "kernels/avxvnni/gemm.h"
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "kernels/avx2/epilogue.h"
 #include "pack/layout.h"
 
 // A CPU with AVX-512 VNNI but without AVX-VNNI runs the same kernel under the other encoding; the
 // tests compile it so.
-#ifndef OCTAVO_VPDPBUSD
+#ifdef OCTAVO_TEST_EVEX
+#define OCTAVO_VPDPBUSD "%{evex%} vpdpbusd"
+#define OCTAVO_DPBUSD _mm256_dpbusd_epi32
+#else
 #define OCTAVO_VPDPBUSD "%{vex%} vpdpbusd"
+#define OCTAVO_DPBUSD _mm256_dpbusd_avx_epi32
 #endif
 
 namespace octavo {
@@ -32,12 +37,12 @@ namespace {
 enum { kLanes = 8, kMr = kGemmMrAvxVnni, kVectors = 2 };
 
 OCTAVO_INLINE void dot(__m256i& acc, __m256i a_u8, __m256i b_s8) {
-  __asm__(OCTAVO_VPDPBUSD " %2, %1, %0" : "+x"(acc) : "x"(a_u8), "x"(b_s8));
+  OCTAVO_ACCUMULATE(OCTAVO_VPDPBUSD, OCTAVO_DPBUSD, "x", acc, a_u8, b_s8);
 }
 
 OCTAVO_INLINE __m256i broadcast4(const uint8_t* a) {
   int32_t dword;
-  __builtin_memcpy(&dword, a, sizeof dword);
+  memcpy(&dword, a, sizeof dword);
   return _mm256_set1_epi32(dword);
 }
 

@@ -56,7 +56,7 @@ OCTAVO_INLINE void for_each_sum(const DepthwiseTile& tile, const Store& store) {
 
 void depthwise_u8s8_s32_8x4_scalar(const DepthwiseTile& tile, int32_t* c, size_t ldc) {
   for_each_sum(tile, [=](size_t pixel, size_t first, size_t cols, const uint8_t*,
-                         const uint32_t* acc) __attribute__((always_inline)) {
+                         const uint32_t* acc) OCTAVO_INLINE_LAMBDA {
     for (size_t j = 0; j < cols; ++j) c[pixel * ldc + first + j] = (int32_t)acc[j];
   });
 }
@@ -64,7 +64,7 @@ void depthwise_u8s8_s32_8x4_scalar(const DepthwiseTile& tile, int32_t* c, size_t
 void depthwise_u8s8_u8_8x4_scalar(const DepthwiseTile& tile, const Requant& requant, uint8_t* c,
                                   size_t ldc) {
   for_each_sum(tile, [=, &tile](size_t pixel, size_t first, size_t cols, const uint8_t* panel,
-                                const uint32_t* acc) __attribute__((always_inline)) {
+                                const uint32_t* acc) OCTAVO_INLINE_LAMBDA {
     const float* multiplier = panel_multiplier(panel, kNr, tile.kernel_w, tile.kernel_h);
     for (size_t j = 0; j < cols; ++j) {
       const float v = (float)(int32_t)acc[j] * multiplier[j];

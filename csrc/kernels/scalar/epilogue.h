@@ -2,6 +2,9 @@
 // or a clamped float.
 #pragma once
 
+#include <math.h>
+#include <string.h>
+
 #include "kernels/contract.h"
 #include "kernels/inline.h"
 
@@ -12,7 +15,7 @@ namespace octavo {
 OCTAVO_INLINE int32_t round_to_s32(float v) {
   const float shifted = v + 12582912.0f;
   uint32_t bits;
-  __builtin_memcpy(&bits, &shifted, sizeof(bits));
+  memcpy(&bits, &shifted, sizeof(bits));
   return (int32_t)(bits - 0x4B400000u);
 }
 
@@ -28,7 +31,7 @@ OCTAVO_INLINE float centered_f32(uint8_t x, int32_t zero_point) {
 }
 
 OCTAVO_INLINE float add_residual(float v, uint8_t r, const Residual& residual) {
-  return __builtin_fmaf(centered_f32(r, residual.zero_point), residual.multiplier, v);
+  return fmaf(centered_f32(r, residual.zero_point), residual.multiplier, v);
 }
 
 // min(max(v, lo), hi) of a float output. Here NaN stays NaN: a float layer must not turn an invalid

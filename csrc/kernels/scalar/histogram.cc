@@ -1,4 +1,5 @@
 // Float-bit histogram; contract_elementwise.h has the formula.
+#include <math.h>
 #include <string.h>
 
 #include "kernels/scalar/kernels.h"
@@ -6,7 +7,7 @@
 namespace octavo {
 
 void histogram_f32_scalar(const float* x, size_t n, uint32_t* counts, FloatSummary* summary) {
-  FloatSummary found = {0, 0, 0, 0, __builtin_inff(), -__builtin_inff(), ~0u};
+  FloatSummary found = {0, 0, 0, 0, INFINITY, -INFINITY, ~0u};
   for (size_t i = 0; i < n; ++i) {
     uint32_t bits;
     memcpy(&bits, x + i, sizeof bits);

@@ -1,4 +1,6 @@
 // The two halves of layer normalization: exact sums of a row, and the row scaled and shifted.
+#include <math.h>
+
 #include "kernels/scalar/epilogue.h"
 #include "kernels/scalar/kernels.h"
 
@@ -18,7 +20,7 @@ void normalize_u8_scalar(const uint8_t* x, size_t n, int32_t sum, float scale, c
                          const float* beta, const Requant& requant, uint8_t* y) {
   for (size_t j = 0; j < n; ++j) {
     const float centered = (float)((int32_t)n * x[j] - sum);
-    y[j] = requantize_one(__builtin_fmaf(centered * scale, gamma[j], beta[j]), requant);
+    y[j] = requantize_one(fmaf(centered * scale, gamma[j], beta[j]), requant);
   }
 }
 

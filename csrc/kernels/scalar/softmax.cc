@@ -1,4 +1,6 @@
 // One row of softmax; the formula is in contract.h.
+#include <string.h>
+
 #include "kernels/scalar/epilogue.h"
 #include "kernels/scalar/kernels.h"
 
@@ -9,7 +11,7 @@ namespace {
 OCTAVO_INLINE uint32_t exponential(uint8_t distance, const ExpTable& table) {
   const float shifted = table.high[distance >> 4] * table.low[distance & 15] + 8388608.0f;
   uint32_t bits;
-  __builtin_memcpy(&bits, &shifted, sizeof(bits));
+  memcpy(&bits, &shifted, sizeof(bits));
   return bits - 0x4B000000u;
 }
 

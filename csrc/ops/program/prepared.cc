@@ -1,13 +1,12 @@
 #include "ops/program/prepared.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
 #include <string>
 #include <utility>
 
+#include "base/overflow.h"
 #include "base/status.h"
 
 namespace octavo {
@@ -17,7 +16,7 @@ constexpr size_t kNotInArena = std::numeric_limits<size_t>::max();
 
 size_t batch_bytes(const TensorInfo& tensor, size_t batch) {
   size_t bytes = tensor.elements * dtype_bytes(tensor.dtype);  // bounded by Program::tensor
-  if (__builtin_mul_overflow(bytes, batch, &bytes)) {
+  if (mul_overflows(bytes, batch, &bytes)) {
     throw Error(Status::out_of_memory, "program: a tensor of " + std::to_string(tensor.elements) +
                                            " elements exceeds the address space at batch " +
                                            std::to_string(batch));
@@ -27,10 +26,7 @@ size_t batch_bytes(const TensorInfo& tensor, size_t batch) {
 
 // An allocator may promise memory that does not exist and the system then ends the process.
 void require_memory(size_t bytes, size_t batch) {
-  const long pages = sysconf(_SC_PHYS_PAGES);
-  const long page_bytes = sysconf(_SC_PAGESIZE);
-  if (pages <= 0 || page_bytes <= 0) return;
-  const size_t memory = static_cast<size_t>(pages) * static_cast<size_t>(page_bytes);
+  const size_t memory = physical_memory_bytes();
   if (bytes > memory) {
     throw Error(Status::out_of_memory, "program: a batch of " + std::to_string(batch) + " needs " +
                                            std::to_string(bytes) + " bytes, this machine has " +
@@ -81,7 +77,7 @@ Prepared::Prepared(size_t batch, std::vector<Segment> segments, std::span<const 
       if (lifetimes.back().bytes == bytes) moving_.push_back({id, sample});
       ids.push_back(id);
     } else if (uses[id].home == Home::constant && batch > 1) {
-      if (__builtin_add_overflow(constant_bytes, bytes, &constant_bytes)) {
+      if (add_overflows(constant_bytes, bytes, &constant_bytes)) {
         throw Error(Status::out_of_memory, "program: the constants exceed the address space");
       }
     }

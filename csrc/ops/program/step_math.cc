@@ -1,5 +1,6 @@
 #include "ops/program/step_math.h"
 
+#include "base/overflow.h"
 #include "ops/checks.h"
 #include "ops/conv_shape.h"
 #include "ops/elementwise.h"
@@ -20,7 +21,7 @@ size_t reach(const char* name, const std::vector<size_t>& shape,
   for (size_t i = 0; i < shape.size(); ++i) {
     check_extent("shape", shape[i], kMaxExtent);
     const size_t last = checked_product(name, {shape[i] - 1, strides[i]});
-    if (__builtin_add_overflow(end, last, &end)) fail(name, "too large", "addressable strides");
+    if (add_overflows(end, last, &end)) fail(name, "too large", "addressable strides");
   }
   return end;
 }
