@@ -22,7 +22,7 @@ if(SKBUILD)
   # A wheel holds no symbolic links: where liboctavo.so would be one, a line for the linker says so.
   set(_namelink NAMELINK_SKIP)
   get_target_property(_soversion octavo_shared SOVERSION)
-  set(_linker_script ${CMAKE_CURRENT_BINARY_DIR}/liboctavo.so)
+  set(_linker_script ${CMAKE_CURRENT_BINARY_DIR}/wheel/liboctavo.so)
   file(WRITE ${_linker_script} "INPUT(liboctavo.so.${_soversion})\n")
   install(FILES ${_linker_script} DESTINATION ${_lib})
 endif()

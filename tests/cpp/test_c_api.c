@@ -114,6 +114,9 @@ int main(void) {
   const size_t backends = octavo_backend_count();
   CHECK(backends >= 1);
   CHECK(octavo_backend_name(backends) == NULL);
+  const char* standard = NULL;
+  CHECK(octavo_default_backend(&standard) == OCTAVO_OK);
+  CHECK(standard != NULL && strlen(standard) > 0);
   for (size_t i = 0; i < backends; ++i) test_backend(octavo_backend_name(i));
   test_refusals();
   if (failures == 0) puts("all checks passed");

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
+#include <map>
 
 #include "api/packed.h"
 #include "base/checksum.h"
@@ -203,6 +203,27 @@ TEST_P(CApiPacked, HostileBytesNeverReachBeyondTheirMemory) {
 
 INSTANTIATE_TEST_SUITE_P(Backends, CApiPacked, ::testing::ValuesIn(supported_backends()),
                          [](const auto& info) { return std::string(info.param->name); });
+
+// Files outlive the library that wrote them. If these differ, kVersion in api/packed.cc has to be
+// raised, so that old files are refused, and what is recorded here replaced.
+TEST(CApiPackedBytes, AreThoseOfThisVersion) {
+  const std::map<std::string, uint64_t> recorded = {{"scalar", 2818878001445414446},
+                                                    {"avx2", 9115799193668057312},
+                                                    {"avx512vnni", 13792828868288229539u}};
+  for (const Backend* backend : supported_backends()) {
+    uint64_t sum = 0;
+    for (const ConvProblem& p : problems()) {
+      const AlignedBuffer memory = pack(on_backend(backend->name), p);
+      const api::OpenedLayer layer =
+          api::open_packed(memory.data(), memory.size(), api::LayerKind::conv2d, *backend);
+      for (const PackedMatrix& matrix : layer.matrices) {
+        sum = checksum(matrix.panel(0), matrix.size_bytes(), sum);
+      }
+    }
+    const auto found = recorded.find(backend->layout);
+    EXPECT_TRUE(found == recorded.end() || sum == found->second) << backend->layout << ": " << sum;
+  }
+}
 
 TEST(CApiPackedRefuses, OtherThingsThanThisLayer) {
   ConvProblem p = problems()[0];
