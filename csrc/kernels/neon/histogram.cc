@@ -5,6 +5,8 @@
 // lanes (a mask as bits, a permutation, how many are left); counting them too and taking them back
 // needs four: lane by lane, because count_keys counts a vector's lane in the histogram's lane.
 // Blocks with anything that is not finite, and tails, are left to the scalar kernel.
+#include <math.h>
+
 #include "kernels/histogram_count.h"
 #include "kernels/neon/epilogue.h"
 #include "kernels/neon/kernels.h"
@@ -23,7 +25,7 @@ struct Extremes {
   uint32x4_t largest;  // magnitude
 };
 
-constexpr FloatSummary kNothing = {0, 0, 0, 0, __builtin_inff(), -__builtin_inff(), ~0u};
+constexpr FloatSummary kNothing = {0, 0, 0, 0, INFINITY, -INFINITY, ~0u};
 
 OCTAVO_INLINE void merge(const FloatSummary& part, FloatSummary& found) {
   found.zeros += part.zeros;
@@ -43,7 +45,7 @@ OCTAVO_INLINE uint64_t uncount(uint32x4_t zeros, uint32_t* counts) {
 
 // n is a multiple of 4. False, and nothing done, if a value is not finite.
 OCTAVO_INLINE bool count_block(const float* x, size_t n, uint32_t* counts, FloatSummary& found) {
-  Extremes block = {vdupq_n_f32(__builtin_inff()), vdupq_n_f32(-__builtin_inff()), vdupq_n_u32(~0u),
+  Extremes block = {vdupq_n_f32(INFINITY), vdupq_n_f32(-INFINITY), vdupq_n_u32(~0u),
                     vdupq_n_u32(0)};
   uint32x4_t plus = vdupq_n_u32(0), minus = vdupq_n_u32(0);
   uint32_t keys[kBlock];

@@ -59,7 +59,7 @@ OCTAVO_INLINE void transpose_4x4(const uint32_t* x, size_t ldx, uint32_t* y, siz
 
 // x: 3 or 4 planes, ldx apart; y: pixels of as many bytes.
 OCTAVO_INLINE void interleave_3(const uint8_t* x, size_t ldx, size_t pixels, uint8_t* y) {
-  for_blocks<16>(pixels, [&](size_t i) __attribute__((always_inline)) {
+  for_blocks<16>(pixels, [&](size_t i) OCTAVO_INLINE_LAMBDA {
     uint8x16x3_t planes;
     OCTAVO_UNROLL for (size_t k = 0; k < 3; ++k) planes.val[k] = vld1q_u8(x + k * ldx + i);
     vst3q_u8(y + 3 * i, planes);
@@ -67,7 +67,7 @@ OCTAVO_INLINE void interleave_3(const uint8_t* x, size_t ldx, size_t pixels, uin
 }
 
 OCTAVO_INLINE void interleave_4(const uint8_t* x, size_t ldx, size_t pixels, uint8_t* y) {
-  for_blocks<16>(pixels, [&](size_t i) __attribute__((always_inline)) {
+  for_blocks<16>(pixels, [&](size_t i) OCTAVO_INLINE_LAMBDA {
     uint8x16x4_t planes;
     OCTAVO_UNROLL for (size_t k = 0; k < 4; ++k) planes.val[k] = vld1q_u8(x + k * ldx + i);
     vst4q_u8(y + 4 * i, planes);
@@ -76,14 +76,14 @@ OCTAVO_INLINE void interleave_4(const uint8_t* x, size_t ldx, size_t pixels, uin
 
 // x: pixels of 3 or 4 bytes; y: as many planes, ldy apart.
 OCTAVO_INLINE void split_3(const uint8_t* x, size_t pixels, uint8_t* y, size_t ldy) {
-  for_blocks<16>(pixels, [&](size_t i) __attribute__((always_inline)) {
+  for_blocks<16>(pixels, [&](size_t i) OCTAVO_INLINE_LAMBDA {
     const uint8x16x3_t planes = vld3q_u8(x + 3 * i);
     OCTAVO_UNROLL for (size_t k = 0; k < 3; ++k) vst1q_u8(y + k * ldy + i, planes.val[k]);
   });
 }
 
 OCTAVO_INLINE void split_4(const uint8_t* x, size_t pixels, uint8_t* y, size_t ldy) {
-  for_blocks<16>(pixels, [&](size_t i) __attribute__((always_inline)) {
+  for_blocks<16>(pixels, [&](size_t i) OCTAVO_INLINE_LAMBDA {
     const uint8x16x4_t planes = vld4q_u8(x + 4 * i);
     OCTAVO_UNROLL for (size_t k = 0; k < 4; ++k) vst1q_u8(y + k * ldy + i, planes.val[k]);
   });
@@ -102,8 +102,8 @@ void transpose_u8_neon(const uint8_t* x, size_t ldx, size_t rows, size_t cols, u
   } else if (rows >= 16 && cols == 4 && ldx == 4) {
     split_4(x, rows, y, ldy);
   } else if (rows >= 16 && cols >= 16) {
-    for_blocks<16>(rows, [&](size_t i) __attribute__((always_inline)) {
-      for_blocks<16>(cols, [&](size_t j) __attribute__((always_inline)) {
+    for_blocks<16>(rows, [&](size_t i) OCTAVO_INLINE_LAMBDA {
+      for_blocks<16>(cols, [&](size_t j) OCTAVO_INLINE_LAMBDA {
         transpose_16x16(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
       });
     });
@@ -118,8 +118,8 @@ void transpose_u32_neon(const uint32_t* x, size_t ldx, size_t rows, size_t cols,
     transpose_small(x, ldx, rows, cols, y, ldy);
     return;
   }
-  for_blocks<4>(rows, [&](size_t i) __attribute__((always_inline)) {
-    for_blocks<4>(cols, [&](size_t j) __attribute__((always_inline)) {
+  for_blocks<4>(rows, [&](size_t i) OCTAVO_INLINE_LAMBDA {
+    for_blocks<4>(cols, [&](size_t j) OCTAVO_INLINE_LAMBDA {
       transpose_4x4(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
     });
   });
