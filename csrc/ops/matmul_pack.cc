@@ -8,7 +8,6 @@
 namespace octavo {
 namespace {
 
-constexpr size_t kMaxPanelWidth = 64;
 constexpr uint32_t kSigns = 0x80808080u;  // xor: four u8 to four s8
 
 // Four bytes of a row, fewer at its end, as s8; the missing ones are zero.
@@ -77,18 +76,19 @@ void zero_missing(size_t cols, size_t existing, size_t stored, const Quads<Per>&
 // The same value for every k and column that exist.
 template <size_t Per>
 void fill_constant(int32_t value, const PanelSource& source, const Quads<Per>& out) {
+  const auto fill = [&](size_t q, uint32_t quad) {
+    uint32_t* to = out.row(q);
+    for (size_t j = 0; j < source.cols; ++j) to[j * Per] = quad;
+  };
   const uint32_t quad = static_cast<uint8_t>(value) * 0x01010101u;
   const size_t full = source.k / kKr, tail = source.k % kKr;
-  const uint32_t last = tail == 0 ? 0 : quad & ((1u << (8 * tail)) - 1u);
-  for (size_t q = 0; q < full + (tail != 0); ++q) {
-    uint32_t* to = out.row(q);
-    for (size_t j = 0; j < source.cols; ++j) to[j * Per] = q < full ? quad : last;
-  }
+  for (size_t q = 0; q < full; ++q) fill(q, quad);
+  if (tail != 0) fill(full, quad & ((1u << (8 * tail)) - 1u));
 }
 
-// sums[j] += the four weights of quad q of column j.
+// sums[j] += times * the four weights of quad q of column j.
 template <size_t Per>
-void add_quad(const Quads<Per>& packed, size_t q, uint32_t* sums) {
+void add_quad(const Quads<Per>& packed, size_t q, uint32_t times, uint32_t* sums) {
   const uint32_t* from = packed.row(q);
   for (size_t j = 0; j < packed.width; ++j) {
     const uint32_t v = from[j * Per];
@@ -96,7 +96,7 @@ void add_quad(const Quads<Per>& packed, size_t q, uint32_t* sums) {
     const int32_t low =
         (static_cast<int32_t>(v << 24) >> 24) + (static_cast<int32_t>(v << 16) >> 24);
     const int32_t high = (static_cast<int32_t>(v << 8) >> 24) + (static_cast<int32_t>(v) >> 24);
-    sums[j] += static_cast<uint32_t>(low + high);
+    sums[j] += times * static_cast<uint32_t>(low + high);
   }
 }
 
@@ -106,24 +106,23 @@ template <size_t Per>
 void fold_zero_point(const Quads<Per>& packed, const PanelSource& source, ActivationShift shift,
                      int32_t a_zero_point, int32_t constant, uint32_t* bias) {
   const size_t quads = (source.k + kKr - 1) / kKr;
-  const auto times_constant = [&](size_t k) {
-    return static_cast<uint32_t>(constant) * static_cast<uint32_t>(k);
-  };
+  const auto added = static_cast<uint32_t>(constant);
   std::fill_n(bias, packed.width, 0u);
-  // Of every second octet of k, first: there the shift is smaller by one.
-  if (shift == kShiftByOctets) {
-    for (size_t q = 0; q < quads; ++q) {
-      if (q / 2 % 2 == 1) add_quad(packed, q, bias);
-    }
-    const size_t count = source.k / 16 * 8 + (source.k % 16 > 8 ? source.k % 16 - 8 : 0);
-    for (size_t j = 0; j < source.cols; ++j) bias[j] = 0u - (bias[j] + times_constant(count));
-  }
   const int32_t zero_point = a_zero_point - activation_shift(shift, 0);
-  if (zero_point == 0) return;
-  const auto factor = static_cast<uint32_t>(-zero_point);
-  uint32_t sums[kMaxPanelWidth] = {};
-  for (size_t q = 0; q < quads; ++q) add_quad(packed, q, sums);
-  for (size_t j = 0; j < source.cols; ++j) bias[j] += factor * (sums[j] + times_constant(source.k));
+  if (zero_point != 0) {
+    for (size_t q = 0; q < quads; ++q) add_quad(packed, q, 1, bias);
+    const auto factor = static_cast<uint32_t>(-zero_point);
+    const uint32_t constants = added * static_cast<uint32_t>(source.k);
+    for (size_t j = 0; j < source.cols; ++j) bias[j] = factor * (bias[j] + constants);
+  }
+  if (shift != kShiftByOctets) return;
+  // In every second octet of k the shift is smaller by one.
+  for (size_t q = 0; q < quads; ++q) {
+    if (q / 2 % 2 == 1) add_quad(packed, q, ~0u, bias);
+  }
+  const size_t count = source.k / 16 * 8 + (source.k % 16 > 8 ? source.k % 16 - 8 : 0);
+  const uint32_t constants = added * static_cast<uint32_t>(count);
+  for (size_t j = 0; j < source.cols; ++j) bias[j] -= constants;
 }
 
 template <size_t Per>

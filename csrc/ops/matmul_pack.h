@@ -23,7 +23,7 @@ struct PanelSource {
 // same a is then exact, and with z = 128 there is one segment.
 size_t matmul_segments(int32_t b_zero_point);
 
-// Writes a sequential panel of nr <= 64: what a_zero_point and the geometry's shift add to the bias
+// Writes a sequential panel: what a_zero_point and the geometry's shift add to the bias
 // as pack/pack.h says, all segments, and `multiplier` for every column that exists.
 void pack_matmul_panel(const PanelSource& source, const PanelGeometry& geometry,
                        int32_t a_zero_point, int32_t b_zero_point, float multiplier,
