@@ -13,14 +13,13 @@
 //   sdot x4     acc += four products, by lane   for each row             2 / 2
 // With four vectors of columns, 64 of 68 instructions of the vector pipes multiply: 94%.
 //
-// Register budget (32): 16 accumulators, 4 of A, 4 of B, the sign bits.
+// Register budget (32): 16 accumulators, 4 of A, 2 of B, the sign bits.
 //
-// Panel width is 8 or 16: 2 or 4 `Vectors` below. Edges: fewer than 16 bytes of k go four at a
-// time, the last 1 to 3 alone; columns past tile.cols are computed and not stored.
+// Panel width is 8 or 16: 2 or 4 `Vectors` below. Edges: 1 to 15 last bytes of k are loaded exactly;
+// columns past tile.cols are computed and not stored.
 #include "kernels/neondot/gemm.h"
 
 #include <arm_neon.h>
-#include <string.h>
 
 #include "kernels/neon/gemm_load.h"
 #include "kernels/neon/gemm_output.h"
@@ -58,17 +57,12 @@ OCTAVO_INLINE void dot_rows(const int8x16_t (&a)[Rows], const int8_t* b, int8x16
   }
 }
 
-// `count` (1 to 4) bytes in lane 0; the missing ones meet weights that are 0.
-OCTAVO_INLINE int8x16_t load_few(const uint8_t* a, size_t count) {
-  uint32_t dword = 0;
-  if (count == kKr) {
-    memcpy(&dword, a, sizeof dword);
-  } else {
-    dword = a[0];
-    if (count > 1) dword |= (uint32_t)a[1] << 8;
-    if (count > 2) dword |= (uint32_t)a[2] << 16;
-  }
-  return shifted(vreinterpretq_u8_u32(vdupq_n_u32(dword)));
+// Four k alone.
+template <int Lane, int Rows, int Vectors>
+OCTAVO_INLINE void dot_rows(const int8x16_t (&a)[Rows], const int8_t* b,
+                            int32x4_t (&acc)[Rows][Vectors]) {
+  int8x16_t bv = load_here(b);
+  dot_rows<Lane, true>(a, b, bv, acc);
 }
 
 // Sums of rows first .. first + Rows - 1 of the tile.
@@ -99,18 +93,14 @@ OCTAVO_INLINE void accumulate(const GemmTile& tile, size_t first, int32x4_t (&ac
       dot_rows<2, false>(av, b + 2 * kQuadBytes, bv, acc);
       dot_rows<3, true>(av, b + 3 * kQuadBytes, bv, acc);
     }
-    while (left != 0) {
-      const size_t count = left < kKr ? left : (size_t)kKr;
-      int8x16_t av[Rows];
-      OCTAVO_UNROLL for (int i = 0; i < Rows; ++i) {
-        av[i] = load_few(a[i], count);
-        a[i] += count;
-      }
-      int8x16_t bv = load_here(b);
-      dot_rows<0, true>(av, b, bv, acc);
-      b += kQuadBytes;
-      left -= count;
-    }
+    if (left == 0) continue;
+    int8x16_t av[Rows];
+    OCTAVO_UNROLL for (int i = 0; i < Rows; ++i) av[i] = shifted(load_u8x16(a[i], left));
+    dot_rows<0>(av, b, acc);
+    if (left > kKr) dot_rows<1>(av, b + kQuadBytes, acc);
+    if (left > 2 * kKr) dot_rows<2>(av, b + 2 * kQuadBytes, acc);
+    if (left > 3 * kKr) dot_rows<3>(av, b + 3 * kQuadBytes, acc);
+    b += (left + kKr - 1) / kKr * kQuadBytes;
   }
 }
 
