@@ -241,6 +241,7 @@ def arm(session: nox.Session) -> None:
         f"-Dpybind11_DIR={str(pybind11).strip()}",
     )
     session.run("python", "tools/check_layers.py", "--objects", str(folder))
+    session.run("python", "tools/check_loops.py", str(folder))
     package = {"PYTHONPATH": str(arm_package(session, folder))}
     jobs = str(os.cpu_count())
     pytest = (str(python), "-m", "pytest", "-p", "no:cacheprovider", "-n", jobs)

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import aarch64_sysroot
+import arm_efficiency
+import arm_instructions
 import check_layers
+import check_loops
 import network_bytes
 
 ISAS = ["avx2", "neon", "neondot", "scalar"]
@@ -75,3 +78,58 @@ def test_a_build_has_all_isas_of_its_architecture(
     assert check_layers.check_objects(build, csrc) == [
         f"{build}: no object of neondot; was it built?"
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "products"),
+    [
+        ("smull v4.8h, v0.8b, v1.8b", 8),
+        ("smlsl2 v4.8h, v0.16b, v1.16b", 8),
+        ("smlal v16.4s, v4.4h, v0.h[0]", 4),
+        ("sdot v16.4s, v4.16b, v0.4b[0]", 16),
+        ("usmmla v16.4s, v4.16b, v0.16b", 32),
+        ("sadalp v16.4s, v4.8h", 0),
+        ("ldr q4, [x0, #16]", 0),
+    ],
+)
+def test_products_of_an_instruction(line: str, products: int) -> None:
+    assert arm_efficiency.products([line]) == products
+
+
+def test_a_loop_is_cut_out_as_an_assembler_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = """
+0000000000000000 <void octavo::(anonymous namespace)::tile<4, octavo::U8Output>(octavo::T*)>:
+   0:	ldr	q0, [x1], #16
+   4:	ldr	q1, [x2], #16
+   8:	sdot	v2.4s, v0.16b, v1.4b[0]	// a comment
+   c:	subs	x3, x3, #0x4
+  10:	b.ne	0 <void octavo::(anonymous namespace)::tile<4, octavo::U8Output>(octavo::T*)>
+  14:	ret
+"""
+    monkeypatch.setattr(check_loops, "assembly_of", lambda _: check_loops.ARM)
+    monkeypatch.setattr(check_loops, "disassemble", lambda *_: listing)
+    (loop,) = arm_efficiency.loops("neondot", Path("gemm.cc.o"))
+    assert loop.place == "tile<4, U8Output>"
+    assert loop.multiplying == 1
+    assert loop.lines[2:] == (
+        "sdot v2.4s, v0.16b, v1.4b[0]",
+        "subs x3, x3, #0x4",
+        "b.ne loop_start",
+    )
+
+
+def test_the_source_of_a_micro_kernel_is_found_by_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / arm_instructions.XNNPACK_FOLDER
+    folder.mkdir(parents=True)
+    for name in ("4x16c4-minmax-fp32-asm-aarch64-neondot-ld128.S", "4x16c8-minmax-fp32-neoni8mm.c"):
+        (folder / f"qs8-qc8w-gemm-{name}").touch()
+    found = arm_instructions.xnnpack_file(tmp_path, "4x16c4__asm_aarch64_neondot_ld128")
+    assert found.name == "qs8-qc8w-gemm-4x16c4-minmax-fp32-asm-aarch64-neondot-ld128.S"
+    assert arm_instructions.xnnpack_file(tmp_path, "4x16c8__neoni8mm").suffix == ".c"
+
+
+def test_products_per_instruction() -> None:
+    products = arm_instructions.M * arm_instructions.N * arm_instructions.K
+    count = arm_instructions.Count("neon", "k", whole=products // 4, half=products // 8 + 100)
+    assert count.products_per_instruction == 4
+    assert count.products_per_added_instruction > 4

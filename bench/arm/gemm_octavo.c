@@ -1,0 +1,33 @@
+/* One quantized GEMM by octavo, to count the instructions of: gemm_octavo BACKEND M N K REPEATS.
+ * REPEATS "check" runs once and compares with plain C. */
+#include "gemm_problem.h"
+#include "octavo/octavo.h"
+
+static void require(octavo_status status) {
+  if (status == OCTAVO_OK) return;
+  fprintf(stderr, "%s\n", octavo_last_error());
+  exit(1);
+}
+
+int main(int argc, char** argv) {
+  const Arguments arguments = parse(argc, argv);
+  const Problem problem = make_problem(&arguments, 0, 255);
+  require(octavo_use_backend(arguments.kernel));
+  require(octavo_set_num_threads(1));
+  octavo_linear_desc desc = {0};
+  desc.weight = problem.weight;
+  desc.n = arguments.n;
+  desc.k = arguments.k;
+  desc.bias = problem.bias;
+  desc.multiplier = problem.multiplier;
+  desc.zero_point = problem.zero_point;
+  desc.qmax = 255;
+  octavo_linear* linear = NULL;
+  require(octavo_linear_create(&desc, &linear));
+  for (size_t i = 0; i < arguments.repeats; ++i) {
+    require(octavo_linear_run_u8(linear, (const uint8_t*)problem.a, arguments.k, arguments.m,
+                                 (uint8_t*)problem.c, arguments.n));
+  }
+  octavo_linear_free(linear);
+  return arguments.check ? check(&arguments, &problem, 0, 255) : 0;
+}
