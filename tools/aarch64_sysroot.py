@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 QEMU = "qemu-aarch64-static"
 PROGRAMS = {"apt-get": "apt", "dpkg-deb": "dpkg", QEMU: "qemu-user-static"}  # and their packages
@@ -36,7 +37,7 @@ Dir::Cache "{apt}/cache";
 
 PYTHON = """\
 #!/bin/sh
-exec {qemu} -0 "$0" -L '{root}' '{root}/usr/bin/python3' "$@"
+exec {qemu} -0 "$0" -L {root} {python} "$@"
 """
 
 
@@ -81,9 +82,12 @@ def make_root(root: Path) -> None:
     for include in root.glob("usr/include/python3.*"):
         # Debian's pyconfig.h includes <aarch64-linux-gnu/...>: found beside it, so that no
         # compiler has to search usr/include, where headers of another C library lie.
-        (include / "aarch64-linux-gnu").symlink_to("../aarch64-linux-gnu")
+        beside = include / "aarch64-linux-gnu"
+        beside.unlink(missing_ok=True)
+        beside.symlink_to("../aarch64-linux-gnu")
     script = root / "usr/bin/python"
-    script.write_text(PYTHON.format(qemu=QEMU, root=root), encoding="utf-8")
+    text = PYTHON.format(qemu=QEMU, root=quote(str(root)), python=quote(f"{root}/usr/bin/python3"))
+    script.write_text(text, encoding="utf-8")
     script.chmod(0o755)
 
 
