@@ -75,12 +75,16 @@ def cxx_files() -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and layering: ruff, clang-format, include directions."""
+    """Style and layering: ruff, clang-format, include directions, workflow files."""
     session.install(*requirements("dev"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("clang-format", "--dry-run", "-Werror", *cxx_files())
     session.run("python", "tools/check_layers.py")
+    workflows = [str(path) for path in sorted(ROOT.glob(".github/workflows/*.yml"))]
+    session.run("yamllint", "--strict", ".yamllint.yml", *workflows)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("zizmor", "--offline", "--quiet", *workflows)
 
 
 @nox.session
