@@ -35,7 +35,7 @@ void translate(std::exception_ptr exception) {
 
 }  // namespace
 
-PYBIND11_MODULE(_core, m) {
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.doc() = "Compiled core of octavo: checked access to the C++ ops.";
   py::register_local_exception_translator(&translate);
   bind_backends(m);
