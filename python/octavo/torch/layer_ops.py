@@ -67,7 +67,7 @@ def _linear(
 ) -> Tensor:
     a = _bytes(x, x_scale, x_zero_point, CONTIGUOUS)
     output = (out_scale, out_zero_point, _stored(out_dtype), lo, hi)
-    parameters = (x_scale, x_zero_point, a.dtype.name, *output)
+    parameters = (x_scale, x_zero_point, _name(x), *output)
     packed = packed_once(_pack_linear, (weight, weight_scale, bias), parameters)
     y = octavo.linear(a, packed)
     return _result(y, out_scale, out_zero_point, out_dtype, CONTIGUOUS)
@@ -105,7 +105,7 @@ def _conv2d(
     a = _bytes(x, x_scale, x_zero_point, CHANNELS_LAST)
     output = (out_scale, out_zero_point, _stored(out_dtype), lo, hi)
     geometry = (tuple(stride), tuple(padding), tuple(dilation), groups)
-    parameters = (x_scale, x_zero_point, a.dtype.name, *output, *geometry)
+    parameters = (x_scale, x_zero_point, _name(x), *output, *geometry)
     packed = packed_once(_pack_conv2d, (weight, weight_scale, bias), parameters)
     y = octavo.conv2d(a, packed)
     return _result(y, out_scale, out_zero_point, out_dtype, CHANNELS_LAST)
@@ -159,6 +159,11 @@ def _bytes(x: Tensor, scale: float, zero_point: int, layout: Format) -> NDArray[
     if x.dtype not in (torch.uint8, torch.int8):
         raise wrong_dtype("x", "torch.float32, torch.uint8 or torch.int8", x.dtype)
     return to_numpy(x, layout)
+
+
+def _name(x: Tensor) -> str:
+    """Of the dtype of the bytes; NumPy takes long to name one."""
+    return "int8" if x.dtype == torch.int8 else "uint8"
 
 
 def _result(
