@@ -24,8 +24,8 @@ struct WeightedSums {
   OCTAVO_INLINE_MEMBER void full(size_t i, float32x4_t (&v)[4]) const {
     sum(vld1q_u8(a + i), vld1q_u8(b + i), v);
   }
-  OCTAVO_INLINE_MEMBER void part(size_t i, size_t left, float32x4_t (&v)[4]) const {
-    sum(load_u8x16(a + i, left), load_u8x16(b + i, left), v);
+  OCTAVO_INLINE_MEMBER void part(size_t n, float32x4_t (&v)[4]) const {
+    sum(load_u8x16(a, n), load_u8x16(b, n), v);
   }
 };
 

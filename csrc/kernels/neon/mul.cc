@@ -35,8 +35,8 @@ struct Products {
   OCTAVO_INLINE_MEMBER void full(size_t j, float32x4_t (&v)[4]) const {
     product(vld1q_u8(a + j), vld1q_u8(b + j), v);
   }
-  OCTAVO_INLINE_MEMBER void part(size_t j, size_t left, float32x4_t (&v)[4]) const {
-    product(load_u8x16(a + j, left), load_u8x16(b + j, left), v);
+  OCTAVO_INLINE_MEMBER void part(size_t n, float32x4_t (&v)[4]) const {
+    product(load_u8x16(a, n), load_u8x16(b, n), v);
   }
 };
 

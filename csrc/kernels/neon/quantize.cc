@@ -1,5 +1,5 @@
 // Changes of representation: float <-> u8, int32 -> u8, u8 -> u8; the formulas are in contract.h.
-// 16 elements a step, then one partial vector.
+// 16 elements a step.
 //
 // From bytes to bytes a table of 256 entries says everything, and looking 16 bytes up takes 10
 // cycles on Neoverse N1 where computing them takes 16 (18 and 44 on Cortex-A55; llvm-mca): from
@@ -24,8 +24,8 @@ struct Quotients {
     load_f32x16(x + i, v);
     divide(v);
   }
-  OCTAVO_INLINE_MEMBER void part(size_t i, size_t left, float32x4_t (&v)[4]) const {
-    load_f32x16(x + i, left, v);
+  OCTAVO_INLINE_MEMBER void part(size_t n, float32x4_t (&v)[4]) const {
+    load_f32x16(x, n, v);
     divide(v);
   }
 };
@@ -40,8 +40,8 @@ struct ScaledBytes {
     OCTAVO_UNROLL for (int k = 0; k < 4; ++k) v[k] = vmulq_f32(v[k], multiplier);
   }
   OCTAVO_INLINE_MEMBER void full(size_t i, float32x4_t (&v)[4]) const { scale(vld1q_u8(x + i), v); }
-  OCTAVO_INLINE_MEMBER void part(size_t i, size_t left, float32x4_t (&v)[4]) const {
-    scale(load_u8x16(x + i, left), v);
+  OCTAVO_INLINE_MEMBER void part(size_t n, float32x4_t (&v)[4]) const {
+    scale(load_u8x16(x, n), v);
   }
 };
 
@@ -59,10 +59,10 @@ struct ScaledSums {
     load_f32x16(multiplier + i, v);
     scale(acc + i, v);
   }
-  OCTAVO_INLINE_MEMBER void part(size_t i, size_t left, float32x4_t (&v)[4]) const {
+  OCTAVO_INLINE_MEMBER void part(size_t n, float32x4_t (&v)[4]) const {
     int32_t sums[16] = {};
-    memcpy(sums, acc + i, left * sizeof(int32_t));
-    load_f32x16(multiplier + i, left, v);
+    memcpy(sums, acc, n * sizeof(int32_t));
+    load_f32x16(multiplier, n, v);
     scale(sums, v);
   }
 };
@@ -76,9 +76,9 @@ struct ScaledSumsPlusResidual {
     sums.full(i, v);
     add_residual(v, vld1q_u8(r + i), residual);
   }
-  OCTAVO_INLINE_MEMBER void part(size_t i, size_t left, float32x4_t (&v)[4]) const {
-    sums.part(i, left, v);
-    add_residual(v, load_u8x16(r + i, left), residual);
+  OCTAVO_INLINE_MEMBER void part(size_t n, float32x4_t (&v)[4]) const {
+    sums.part(n, v);
+    add_residual(v, load_u8x16(r, n), residual);
   }
 };
 
@@ -95,16 +95,18 @@ void quantize_u8_neon(const float* x, size_t n, float scale, const Requant& requ
 void dequantize_u8_neon(const uint8_t* x, size_t n, float scale, int32_t zero_point, float* y) {
   const ScaledBytes values{x, centered_offset(zero_point), vdupq_n_f32(scale)};
   float32x4_t v[4];
-  size_t i = 0;
-  for (; i + 16 <= n; i += 16) {
+  if (n < 16) {
+    if (n == 0) return;
+    float sixteen[16];
+    values.part(n, v);
+    store_f32x16(sixteen, v);
+    memcpy(y, sixteen, n * sizeof(float));
+    return;
+  }
+  for_blocks<16>(n, [&](size_t i) OCTAVO_INLINE_LAMBDA {
     values.full(i, v);
     store_f32x16(y + i, v);
-  }
-  if (i == n) return;
-  float last[16];
-  values.part(i, n - i, v);
-  store_f32x16(last, v);
-  memcpy(y + i, last, (n - i) * sizeof(float));
+  });
 }
 
 void requantize_u8_neon(const uint8_t* x, size_t ldx, size_t rows, size_t cols,

@@ -9,17 +9,11 @@
 //
 // The last block of a row or column of blocks overlaps the one before it. Matrices smaller than a
 // block go element by element.
-#include "kernels/neon/epilogue.h"
 #include "kernels/neon/kernels.h"
+#include "kernels/neon/stream.h"
 
 namespace octavo {
 namespace {
-
-// body(i) for blocks of kSize that begin at i and cover n >= kSize elements.
-template <size_t kSize, class Body>
-OCTAVO_INLINE void for_blocks(size_t n, const Body& body) {
-  for (size_t i = 0; i < n; i += kSize) body(i + kSize <= n ? i : n - kSize);
-}
 
 template <class T>
 OCTAVO_INLINE void transpose_small(const T* x, size_t ldx, size_t rows, size_t cols, T* y,
