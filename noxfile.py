@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 from pathlib import Path
@@ -113,6 +114,39 @@ def tests(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """The README's demo command, in an environment of its own."""
     session.run("bash", "-c", DEMO_COMMAND, external=True)
+
+
+def try_wheel(session: nox.Session, wheel: Path) -> None:
+    """Install a wheel into an environment of its own and run the demo there."""
+    environment = Path(session.create_tmp()) / "fresh"
+    session.run("python", "-m", "venv", "--clear", str(environment))
+    session.run(str(environment / "bin/pip"), "install", f"{wheel}[demo]", external=True)
+    session.run(str(environment / "bin/octavo"), "demo", external=True)
+
+
+def try_arm_wheel(session: nox.Session, wheel: Path) -> None:
+    """Install a wheel for an emulated aarch64 Python of its own and run the demo there."""
+    root = Path(session.create_tmp()) / "sysroot"
+    shutil.rmtree(root, ignore_errors=True)
+    # Without ONNX Runtime, which the demo can do without and which crashes under qemu 7.2.
+    needed = [name for name in requirements("demo") if not name.startswith("onnxruntime")]
+    session.run("python", "tools/aarch64_sysroot.py", str(root), str(wheel), *needed)
+    octavo = root / "usr/lib/python3/dist-packages/bin/octavo"
+    session.run(str(root / "usr/bin/python"), str(octavo), "demo", external=True)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Linux wheels of both architectures in dist/, the demo run on each (aarch64: emulated)."""
+    session.install(*requirements("wheels"), "cmake>=3.21", "ninja>=1.11")
+    folder = ROOT / "dist"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("python", "tools/build_wheels.py", str(folder))
+    for wheel in folder.glob("*.whl"):
+        if wheel.stem.endswith(platform.machine()):
+            try_wheel(session, wheel)
+        elif wheel.stem.endswith("aarch64"):
+            try_arm_wheel(session, wheel)
 
 
 @nox.session

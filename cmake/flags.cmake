@@ -36,6 +36,8 @@ if(MINGW AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC bug 54412: on 64-bit Windows it does not align the stack for vectors of 32 bytes and more,
   # but loads them as if it had. The assembler makes those loads unaligned ones.
   add_compile_options(-Wa,-muse-unaligned-vector-move)
+  message(WARNING "MinGW-w64's fmaf rounds twice: the scalar backend will not have the bits of the "
+                  "others. Use MSVC or clang-cl for more than compiling.")
 endif()
 
 if(WIN32)
@@ -68,7 +70,7 @@ if(MSVC AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   set(OCTAVO_FLAGS_avx512vnni /arch:AVX512)
   set(OCTAVO_FLAGS_avx512vbmi /arch:AVX512)
 else()
-  set(OCTAVO_FLAGS_avx2 -mavx2 -mfma)
+  set(OCTAVO_FLAGS_avx2 -mavx2 -mfma -mpopcnt)
   set(OCTAVO_FLAGS_avxvnni ${OCTAVO_FLAGS_avx2} -mavxvnni)
   set(OCTAVO_FLAGS_avx512vnni ${OCTAVO_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq
                               -mavx512vnni)

@@ -81,7 +81,7 @@ void ThreadPool::deal(size_t n, size_t threads) {
 
 void ThreadPool::grow(size_t workers) {
   if (workers_ >= workers) return;
-  const SignalBlocker blocker;
+  [[maybe_unused]] const SignalBlocker blocker;
   try {
     for (; workers_ < workers; ++workers_) {
       std::thread([this, worker = workers_ + 1] { worker_loop(worker); }).detach();

@@ -35,7 +35,7 @@ size_t initial_threads() {
 
 // A forked child has none of its parent's workers, and the pool's locks may be held by threads
 // that do not exist here: leave that pool alone and start over.
-void forget_pool_in_child() { the_pool.store(nullptr, std::memory_order_relaxed); }
+[[maybe_unused]] void forget_pool_in_child() { the_pool.store(nullptr, std::memory_order_relaxed); }
 
 void watch_forks() {
 #if defined(__unix__) || defined(__APPLE__)
