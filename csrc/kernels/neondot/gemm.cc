@@ -15,8 +15,8 @@
 //
 // Register budget (32): 16 accumulators, 4 of A, 2 of B, the sign bits.
 //
-// Panel width is 8 or 16: 2 or 4 `Vectors` below. Edges: 1 to 15 last bytes of k are loaded exactly;
-// columns past tile.cols are computed and not stored.
+// Panel width is 8 or 16: 2 or 4 `Vectors` below. Edges: 1 to 15 last bytes of k are loaded
+// exactly; columns past tile.cols are computed and not stored.
 #include "kernels/neondot/gemm.h"
 
 #include <arm_neon.h>
