@@ -169,7 +169,7 @@ void check(const KernelTable& table, const Geometry& g, Guard guard, Random& ran
   });
 }
 
-// Kernels without dot products add two taps in 16 bits unless a channel has two weights of -128.
+// Kernels without dot products add two taps in 16 bits: extremes with -128 and without.
 void check_random(const KernelTable& table, const Geometry& g, Guard guard, Random& random) {
   const int8_t least = random.bits() % 2 == 0 ? -127 : -128;
   check(
@@ -231,7 +231,7 @@ TEST_P(Depthwise, ExtremeProductsAreExact) {
   }
 }
 
-// None, one or two weights of -128 in one channel of 37, each pair of taps in turn.
+// One or two weights of -128 in one channel of 37, each pair of taps in turn.
 TEST_P(Depthwise, LeastWeightsInPairs) {
   Random random(5);
   constexpr size_t kChannels = 37;

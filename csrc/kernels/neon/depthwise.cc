@@ -20,13 +20,11 @@ void run_step(const DepthwiseTile& tile, const Step<kFull>& step, const Output& 
   Sums start;
   if (groups > kMaxStagedGroups) {
     load_start(step.panel, in_place, groups, start);
-    return run_any<Products<false>>(tile, step, in_place, start, output, ldc);
-  }
-  const StagedWeights weights(in_place, groups);
-  if (load_start(step.panel, weights, groups, start)) {
-    run_pixels<Products<true>>(tile, step, weights, start, output, ldc);
+    run_any<PairedProducts>(tile, step, in_place, start, output, ldc);
   } else {
-    run_any<Products<false>>(tile, step, weights, start, output, ldc);
+    const StagedWeights weights(in_place, groups);
+    load_start(step.panel, weights, groups, start);
+    run_pixels<PairedProducts>(tile, step, weights, start, output, ldc);
   }
 }
 

@@ -17,9 +17,8 @@ constexpr size_t kLanes = 4;
 template <size_t kVectors, bool kFull>
 OCTAVO_INLINE void run_step(const DepthwiseF32Tile& tile, size_t ch, size_t left, float* c,
                             size_t ldc) {
-  const auto load = [&](const float* x) __attribute__((always_inline)) {
-    return kFull ? vld1q_f32(x) : load_f32x4(x, left);
-  };
+  const auto load = [&](const float* x)
+                        OCTAVO_INLINE_LAMBDA { return kFull ? vld1q_f32(x) : load_f32x4(x, left); };
   const float32x4_t lo = vdupq_n_f32(tile.lo), hi = vdupq_n_f32(tile.hi);
   const float* const* a = tile.a;
   for (size_t p = 0; p < tile.pixels; ++p, a += tile.taps) {

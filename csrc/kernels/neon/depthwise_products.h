@@ -1,12 +1,10 @@
 // Products of a depthwise convolution without dot products: activations and weights as signed
 // bytes, 16 channels at a time.
 //
-//   eor 0x80            an activation less 128, which the sums' start makes up for
-//   smull, smlal        the products of two taps in 16 bits
+//   eor 0x80, eor 0x7F  a - 128 in even rows, 127 - a in odd ones; sums start from what that adds
+//   smull, smlsl        (a0 - 128) * w0 - (127 - a1) * w1 in 16 bits: within -32640..32640 for all
+//                       bytes, since the two products lean in opposite directions
 //   saddw, saddw2       into 32 bits
-//
-// Two products fit 16 bits unless both are -128 * -128: their sum, 32768, would wrap. So taps are
-// paired where no channel has two weights of -128, and widened one by one elsewhere.
 #pragma once
 
 #include "kernels/neon/depthwise_step.h"
@@ -21,19 +19,8 @@ OCTAVO_INLINE void widen(int16x8_t low, int16x8_t high, Sums& acc) {
   acc[3] = vaddw_high_s16(acc[3], high);
 }
 
-OCTAVO_INLINE void add_product(int8x16_t x, int8x16_t w, Sums& acc) {
-  widen(vmull_s8(vget_low_s8(x), vget_low_s8(w)), vmull_high_s8(x, w), acc);
-}
-
-OCTAVO_INLINE void add_pair(int8x16_t x0, int8x16_t w0, int8x16_t x1, int8x16_t w1, Sums& acc) {
-  const int16x8_t low = vmull_s8(vget_low_s8(x0), vget_low_s8(w0));
-  const int16x8_t high = vmull_high_s8(x0, w0);
-  widen(vmlal_s8(low, vget_low_s8(x1), vget_low_s8(w1)), vmlal_high_s8(high, x1, w1), acc);
-}
-
 // Math of depthwise_window.h.
-template <bool kPaired>
-struct Products {
+struct PairedProducts {
   struct Group {
     int8x16_t x[kKr];
   };
@@ -41,20 +28,25 @@ struct Products {
   OCTAVO_INLINE_MEMBER static Group prepare(const FourRows& x, size_t count) {
     Group group;
     OCTAVO_UNROLL for (size_t y = 0; y < kKr; ++y) {
-      if (y < count) group.x[y] = vreinterpretq_s8_u8(veorq_u8(x[y], vdupq_n_u8(0x80)));
+      const uint8x16_t flip = vdupq_n_u8(y % 2 == 0 ? 0x80 : 0x7F);
+      if (y < count) group.x[y] = vreinterpretq_s8_u8(veorq_u8(x[y], flip));
     }
     return group;
   }
 
   OCTAVO_INLINE_MEMBER static void add(Sums& acc, const Group& group, const FourTaps& taps,
                                        size_t count) {
+    const auto& x = group.x;
+    const auto& w = taps.w;
     OCTAVO_UNROLL for (size_t y = 0; y < kKr; y += 2) {
-      if (y + 1 < count && kPaired) {
-        add_pair(group.x[y], taps.w[y], group.x[y + 1], taps.w[y + 1], acc);
-      } else {
-        if (y < count) add_product(group.x[y], taps.w[y], acc);
-        if (y + 1 < count) add_product(group.x[y + 1], taps.w[y + 1], acc);
+      if (y >= count) break;
+      int16x8_t low = vmull_s8(vget_low_s8(x[y]), vget_low_s8(w[y]));
+      int16x8_t high = vmull_high_s8(x[y], w[y]);
+      if (y + 1 < count) {
+        low = vmlsl_s8(low, vget_low_s8(x[y + 1]), vget_low_s8(w[y + 1]));
+        high = vmlsl_high_s8(high, x[y + 1], w[y + 1]);
       }
+      widen(low, high, acc);
     }
   }
 };
@@ -79,26 +71,17 @@ struct StagedWeights {
   OCTAVO_INLINE_MEMBER const FourTaps& group(size_t i) const { return groups[i]; }
 };
 
-// Bias + 128 * the sum of the weights. Returns whether taps may be paired.
+// Bias + 128 * the sum of the weights of even rows + 127 * that of odd ones.
 template <class Weights>
-OCTAVO_INLINE bool load_start(const uint8_t* panel, const Weights& weights, size_t groups,
+OCTAVO_INLINE void load_start(const uint8_t* panel, const Weights& weights, size_t groups,
                               Sums& start) {
-  const int8x16_t least = vdupq_n_s8(-128);
-  uint8x16_t once = vdupq_n_u8(0), twice = once;
+  const FourRows zeros = {vdupq_n_u8(0), vdupq_n_u8(0), vdupq_n_u8(0), vdupq_n_u8(0)};
+  const PairedProducts::Group least = PairedProducts::prepare(zeros, kKr);
   Sums less = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
-  for (size_t i = 0; i < groups; ++i) {
-    const FourTaps taps = weights.group(i);
-    OCTAVO_UNROLL for (size_t y = 0; y < kKr; ++y) {
-      add_product(least, taps.w[y], less);
-      const uint8x16_t is_least = vceqq_s8(taps.w[y], least);
-      twice = vorrq_u8(twice, vandq_u8(once, is_least));
-      once = vorrq_u8(once, is_least);
-    }
-  }
+  for (size_t i = 0; i < groups; ++i) PairedProducts::add(less, least, weights.group(i), kKr);
   OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) {
     start[j] = vsubq_s32(vld1q_s32(panel_bias(panel) + 4 * j), less[j]);
   }
-  return vmaxvq_u8(twice) == 0;
 }
 
 }  // namespace

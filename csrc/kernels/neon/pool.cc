@@ -138,15 +138,14 @@ struct Average {
 }  // namespace
 
 void max_u8_neon(const PoolTile& tile, uint8_t* y) {
-  for_channels(tile.channels, [&](const auto& access, size_t ch) __attribute__((always_inline)) {
-    max_along(tile, access, ch, y);
-  });
+  for_channels(tile.channels, [&](const auto& access, size_t ch)
+                                  OCTAVO_INLINE_LAMBDA { max_along(tile, access, ch, y); });
 }
 
 void avg_u8_neon(const PoolTile& tile, int32_t init, float multiplier, const Requant& requant,
                  uint8_t* y) {
   const Average average = {init, vdupq_n_f32(multiplier), broadcast_requant(requant)};
-  for_channels(tile.channels, [&](const auto& access, size_t ch) __attribute__((always_inline)) {
+  for_channels(tile.channels, [&](const auto& access, size_t ch) OCTAVO_INLINE_LAMBDA {
     for (size_t p = 0; p < tile.pixels; ++p) average.window(tile, access, ch, p, y);
   });
 }

@@ -92,7 +92,7 @@ void softmax_u8_neon(const uint8_t* x, size_t n, const ExpTable& table, float mu
   const float total = (float)(int64_t)sum_of_exponentials(exponentials, x, n);
   const float32x4_t scale = vdupq_n_f32(multiplier / total);
   const RequantVectors limits = broadcast_requant(requant);
-  const auto scaled = [&](uint8x16_t bytes) __attribute__((always_inline)) {
+  const auto scaled = [&](uint8x16_t bytes) OCTAVO_INLINE_LAMBDA {
     float32x4_t v[4];
     exponentials(bytes, v);
     OCTAVO_UNROLL for (int k = 0; k < 4; ++k) {
