@@ -85,12 +85,14 @@ def test_errors_leave_the_model_as_it_was(data: Any, change: dict[str, Any], mes
 
 
 def test_weights_that_are_not_finite(data: Any) -> None:
-    model = mobile_net()
-    with torch.no_grad():
-        model.gate.weight[0, 0] = torch.inf
-    with pytest.raises(octavo.InvalidArgumentError, match=r"model\.gate\.weight: expected finite"):
-        quantize_(model, data)
-    assert "Int8Conv2d" not in kinds(model).values()
+    for kind in ("weight", "bias"):
+        model = mobile_net()
+        with torch.no_grad():
+            getattr(model.gate, kind)[0] = torch.inf
+        expected = rf"model\.gate\.{kind}: expected finite values"
+        with pytest.raises(octavo.InvalidArgumentError, match=expected):
+            quantize_(model, data)
+        assert "Int8Conv2d" not in kinds(model).values()
 
 
 def test_bytes_are_not_taken_for_reals(data: Any) -> None:

@@ -184,7 +184,7 @@ class Shared(nn.Module):  # type: ignore[misc, name-defined]
     def forward(self, x: Any) -> Any:
         x = self.again(self.act(self.first(x)))
         y = self.read(x)
-        return self.twice(self.twice(F.relu(y))) + y + x
+        return self.twice(self.twice(input=F.relu(y))) + y + x
 
 
 def test_shared_modules_and_results() -> None:

@@ -51,7 +51,7 @@ def observe(
         for name, group in groups.items():
             norm = modules[group.norm] if group.norm else nn.Identity()
             hook = _hook(name, group, norm, pairs, called)
-            stack.callback(group.layer.register_forward_hook(hook).remove)
+            stack.callback(group.layer.register_forward_hook(hook, with_kwargs=True).remove)
         update = stack.enter_context(_reporting(progress))
         stack.enter_context(torch.no_grad())
         items, total = _items(data)
@@ -69,12 +69,16 @@ def _hook(
     norm: nn.Module,
     pairs: dict[str, Any],
     called: dict[str, Pair],
-) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
-    def hook(layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], None]:
+    def hook(
+        layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Tensor
+    ) -> None:
         y = norm(output)
         if group.activation is not None:
             y = y.clamp(*group.activation)
-        for observer, tensor in zip(pairs[name], (args[0], y), strict=True):
+        for observer, tensor in zip(
+            pairs[name], (args[0] if args else named["input"], y), strict=True
+        ):
             observer.update(tensor.detach().numpy())
         called[name] = pairs[name]
 

@@ -74,10 +74,10 @@ def _linear(
 
 
 @_linear.fake
-def _(x: Tensor, weight: Tensor, *parameters: Any, **named: Any) -> Tensor:
+def _(x: Tensor, weight: Tensor, out_dtype: torch.dtype | None) -> Tensor:
     if weight.dim() != 2 or x.dim() < 1 or x.shape[-1] != weight.shape[1]:
         raise invalid("x", f"shape (..., k), k as in weight {tuple(weight.shape)}", tuple(x.shape))
-    return x.new_empty((*x.shape[:-1], weight.shape[0]), dtype=_out_dtype(parameters, named, 6))
+    return x.new_empty((*x.shape[:-1], weight.shape[0]), dtype=_out_dtype(out_dtype))
 
 
 @operator(
@@ -112,18 +112,20 @@ def _conv2d(
 
 
 @_conv2d.fake
-def _(x: Tensor, weight: Tensor, *parameters: Any, **named: Any) -> Tensor:
-    names = ("stride", "padding", "dilation", "groups")
-    geometry: dict[str, Any] = dict(zip(names, ((1, 1), (0, 0, 0, 0), (1, 1), 1), strict=True))
-    geometry |= dict(zip(names, parameters[9:], strict=False)) | named
-    groups = geometry["groups"]
+def _(
+    x: Tensor,
+    weight: Tensor,
+    out_dtype: torch.dtype | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> Tensor:
     if x.dim() != 4 or weight.dim() != 4 or x.shape[1] != weight.shape[1] * groups:
         expected = f"images (n, c, h, w), c as in weight {tuple(weight.shape)}, groups {groups}"
         raise invalid("x", expected, f"shape {tuple(x.shape)}")
-    size = output_size(
-        x.shape[2:], weight.shape[2:], geometry["stride"], geometry["padding"], geometry["dilation"]
-    )
-    dtype = _out_dtype(parameters, named, 6)
+    size = output_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    dtype = _out_dtype(out_dtype)
     return x.new_empty((x.shape[0], *size, weight.shape[0]), dtype=dtype).permute(0, 3, 1, 2)
 
 
@@ -141,9 +143,8 @@ def output_size(
     return h, w
 
 
-def _out_dtype(parameters: tuple[Any, ...], named: dict[str, Any], at: int) -> torch.dtype:
-    dtype = parameters[at] if len(parameters) > at else named.get("out_dtype")
-    return dtype if dtype == torch.float32 else byte_dtype("out_dtype", dtype)
+def _out_dtype(out_dtype: torch.dtype | None) -> torch.dtype:
+    return out_dtype if out_dtype == torch.float32 else byte_dtype("out_dtype", out_dtype)
 
 
 def _stored(out_dtype: torch.dtype | None) -> str:

@@ -114,11 +114,11 @@ class Int8Linear(Int8Layer):
         super().__init__(layer)
         self.in_features, self.out_features = layer.in_features, layer.out_features
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer to x of shape (..., in_features)."""
-        self._check(x)
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the layer to a tensor of shape (..., in_features)."""
+        self._check(input)
         constants = (self.weight, self.weight_scale, self.bias)
-        y: Tensor = torch.ops.octavo.linear(x, *constants, *self._numbers)
+        y: Tensor = torch.ops.octavo.linear(input, *constants, *self._numbers)
         return y
 
     def _sizes(self) -> str:
@@ -150,14 +150,14 @@ class Int8Conv2d(Int8Layer):
         self.stride, self.dilation = tuple(layer.stride), tuple(layer.dilation)
         self.padding = _padding(layer)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer to x of shape (n, in_channels, h, w), or (in_channels, h, w)."""
-        self._check(x)
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply the layer to a tensor of shape (n, in_channels, h, w), or (in_channels, h, w)."""
+        self._check(input)
         constants = (self.weight, self.weight_scale, self.bias)
         geometry = (self.stride, self.padding, self.dilation, self.groups)
-        images = x if x.dim() == 4 else x.unsqueeze(0)
+        images = input if input.dim() == 4 else input.unsqueeze(0)
         y: Tensor = torch.ops.octavo.conv2d(images, *constants, *self._numbers, *geometry)
-        return y if x.dim() == 4 else y.squeeze(0)
+        return y if input.dim() == 4 else y.squeeze(0)
 
     def _sizes(self) -> str:
         sizes = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"

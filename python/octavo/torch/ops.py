@@ -23,6 +23,7 @@ global_avg_pool      x, x_scale, x_zero_point, out_scale, out_zero_point, dtype=
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -60,7 +61,7 @@ def _quantize(x: Tensor, scale: float, zero_point: int, dtype: torch.dtype | Non
 
 
 @_quantize.fake
-def _(x: Tensor, scale: float, zero_point: int, dtype: torch.dtype | None = None) -> Tensor:
+def _(x: Tensor, dtype: torch.dtype | None) -> Tensor:
     return empty(x, byte_dtype("dtype", dtype), format_of(x))
 
 
@@ -71,7 +72,7 @@ def _dequantize(q: Tensor, scale: float, zero_point: int) -> Tensor:
 
 
 @_dequantize.fake
-def _(q: Tensor, scale: float, zero_point: int) -> Tensor:
+def _(q: Tensor) -> Tensor:
     return empty(q, torch.float32, format_of(q))
 
 
@@ -94,14 +95,7 @@ def _requantize(
 
 
 @_requantize.fake
-def _(
-    x: Tensor,
-    x_scale: float,
-    x_zero_point: int,
-    out_scale: float,
-    out_zero_point: int,
-    dtype: torch.dtype | None = None,
-) -> Tensor:
+def _(x: Tensor, dtype: torch.dtype | None) -> Tensor:
     return empty(x, byte_dtype("dtype", dtype), format_of(x))
 
 
@@ -142,10 +136,8 @@ def _add(
 
 
 @_add.fake
-def _(
-    a: Tensor, b: Tensor, *parameters: float, dtype: torch.dtype | None = None, **clamp: float
-) -> Tensor:
-    return _like_first(a, b, parameters, dtype)
+def _(a: Tensor, b: Tensor, dtype: torch.dtype | None) -> Tensor:
+    return _like_first(a, b, dtype)
 
 
 @operator(f"mul{_BINARY}) -> Tensor")
@@ -176,17 +168,12 @@ def _mul(
 
 
 @_mul.fake
-def _(a: Tensor, b: Tensor, *parameters: float, dtype: torch.dtype | None = None) -> Tensor:
-    return _like_first(a, b, parameters, dtype)
+def _(a: Tensor, b: Tensor, dtype: torch.dtype | None) -> Tensor:
+    return _like_first(a, b, dtype)
 
 
-def _like_first(
-    a: Tensor, b: Tensor, parameters: tuple[Any, ...], dtype: torch.dtype | None
-) -> Tensor:
-    # The dispatcher passes what is not the default by position.
-    dtype = parameters[6] if len(parameters) > 6 else dtype
-    layout = format_of(a) if b.dim() == 4 else CONTIGUOUS
-    return empty(a, byte_dtype("dtype", dtype), layout)
+def _like_first(a: Tensor, b: Tensor, dtype: torch.dtype | None) -> Tensor:
+    return empty(a, byte_dtype("dtype", dtype), format_of(a) if b.dim() == 4 else CONTIGUOUS)
 
 
 @operator(
@@ -195,10 +182,10 @@ def _like_first(
 )
 def _max_pool2d(
     x: Tensor,
-    kernel_size: list[int],
-    stride: list[int],
-    padding: tuple[int, ...] | list[int] = (0, 0),
-    dilation: tuple[int, ...] | list[int] = (1, 1),
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
 ) -> Tensor:
     y = octavo.max_pool2d(
         to_numpy(x, CHANNELS_LAST), kernel_size, stride=stride, padding=padding, dilation=dilation
@@ -209,10 +196,10 @@ def _max_pool2d(
 @_max_pool2d.fake
 def _(
     x: Tensor,
-    kernel_size: list[int],
-    stride: list[int],
-    padding: tuple[int, ...] | list[int] = (0, 0),
-    dilation: tuple[int, ...] | list[int] = (1, 1),
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
 ) -> Tensor:
     top, left = padding
     size = layer_ops.output_size(x.shape[2:], kernel_size, stride, (top, left, top, left), dilation)
@@ -243,13 +230,6 @@ def _global_avg_pool(
 
 
 @_global_avg_pool.fake
-def _(
-    x: Tensor,
-    x_scale: float,
-    x_zero_point: int,
-    out_scale: float,
-    out_zero_point: int,
-    dtype: torch.dtype | None = None,
-) -> Tensor:
+def _(x: Tensor, dtype: torch.dtype | None) -> Tensor:
     size = (x.shape[0], 1, 1, x.shape[1])
     return x.new_empty(size, dtype=byte_dtype("dtype", dtype)).permute(0, 3, 1, 2)

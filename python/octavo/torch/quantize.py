@@ -158,8 +158,9 @@ def _chosen(model: nn.Module, skip: Sequence[str]) -> set[str]:
         if weight.device.type != "cpu" or weight.dtype != torch.float32:
             got = f"{weight.dtype} on {weight.device}"
             raise wrong_dtype(f"model.{name}.weight", "float32 values on the CPU", got)
-        if not bool(torch.isfinite(weight).all()):
-            raise invalid(f"model.{name}.weight", "finite values", "NaN or infinity")
+        for kind, values in known[name].named_parameters():
+            if not bool(torch.isfinite(values).all()):
+                raise invalid(f"model.{name}.{kind}", "finite values", "NaN or infinity")
     return names
 
 
