@@ -140,10 +140,16 @@ def test_unknown_attribute() -> None:
     assert {"Session", "quantize_model", "linear"} <= set(dir(octavo))
 
 
-@pytest.mark.parametrize("name", ["Session", "quantize_model"])
-def test_missing_onnx_says_what_to_install(name: str) -> None:
-    code = f"import sys; sys.modules['onnx'] = None; import octavo; octavo.{name}"
-    done = run_python(code)
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("octavo.Session('net.onnx')", "octavo.Session of an ONNX model"),
+        ("octavo.quantize_model", "octavo.quantize_model"),
+        ("octavo.compile_model", "octavo.compile_model"),
+    ],
+)
+def test_missing_onnx_says_what_to_install(code: str, what: str) -> None:
+    done = run_python(f"import sys; sys.modules['onnx'] = None; import octavo; {code}")
     assert done.returncode == 1
-    needed = f'octavo.{name} needs the package onnx: pip install "octavo[onnx]"'
+    needed = f'{what} needs the package onnx: pip install "octavo[onnx]"'
     assert f"ImportError: {needed}" in done.stderr

@@ -152,3 +152,17 @@ def test_every_backend_and_batch_gives_the_same_logits(network: str) -> None:
         np.testing.assert_array_equal(session.run(None, {"input": x})[0], want)
         one = [session.run(None, {"input": x[i : i + 1]})[0] for i in range(8)]
         np.testing.assert_array_equal(np.concatenate(one), want)
+
+
+@pytest.mark.parametrize("network", ["cifar_resnet20", "mobilenet_v2"])
+def test_compiled_to_a_file_it_gives_the_same_bits(network: str, tmp_path: Path) -> None:
+    path, x = tmp_path / "net.octavo", images(network)[0]
+    octavo.compile_model(quantized(network), path)
+    session = octavo.Session(quantized(network))
+    for batch in (1, 3, 17):
+        want = session.run(None, {"input": x[:batch]})[0]
+        for backend in octavo.backends():
+            with octavo.use_backend(backend):
+                for threads in (1, 2):
+                    (y,) = octavo.Session(path, threads=threads).run(None, {"input": x[:batch]})
+                    np.testing.assert_array_equal(y, want)

@@ -68,7 +68,7 @@ PyConv2d make_conv2d(const py::array& weight, const OptionalArray& bias,
                      const OptionalArray& multiplier, const OptionalArray& weight_zero_point,
                      bool a_signed, int64_t a_zero_point, const IntPair& stride,
                      const IntQuad& padding, const IntPair& dilation, int64_t groups,
-                     const PyOutputSpec* output) {
+                     const PyOutputSpec* output, bool keep) {
   const char* expected = "a C-contiguous int8 array (out, in / groups, kh, kw)";
   require_ndim(weight, "weight", 4, expected);
   Conv2dParams params;
@@ -83,9 +83,11 @@ PyConv2d make_conv2d(const py::array& weight, const OptionalArray& bias,
   const PyOutputSpec spec = output_spec(output, multiplier.has_value());
   params.output = spec.spec;
   const Backend& backend = current_backend();
+  auto kept = keep_params(keep, params, weight, bias, multiplier, weight_zero_point);
   const py::gil_scoped_release release;
   return {std::make_shared<const Conv2d>(backend, params),
-          {a_signed, spec.is_signed, spec.residual_signed}};
+          {a_signed, spec.is_signed, spec.residual_signed},
+          std::move(kept)};
 }
 
 py::array run_conv2d(const PyConv2d& self, const py::array& x, const OptionalArray& residual,
@@ -125,7 +127,7 @@ py::array run_conv2d(const PyConv2d& self, const py::array& x, const OptionalArr
 
 PyConv2dF32 make_conv2d_f32(const py::array& weight, const OptionalArray& bias,
                             const IntPair& stride, const IntQuad& padding, const IntPair& dilation,
-                            int64_t groups, float lo, float hi) {
+                            int64_t groups, float lo, float hi, bool keep) {
   const char* expected = "a C-contiguous float32 array (out, in / groups, kh, kw)";
   require_ndim(weight, "weight", 4, expected);
   Conv2dF32Params params;
@@ -136,8 +138,9 @@ PyConv2dF32 make_conv2d_f32(const py::array& weight, const OptionalArray& bias,
   params.lo = lo;
   params.hi = hi;
   const Backend& backend = current_backend();
+  auto kept = keep_params(keep, params, weight, bias);
   const py::gil_scoped_release release;
-  return {std::make_shared<const Conv2dF32>(backend, params)};
+  return {std::make_shared<const Conv2dF32>(backend, params), std::move(kept)};
 }
 
 py::array run_conv2d_f32(const PyConv2dF32& self, const py::array& x, int64_t threads) {
@@ -164,7 +167,7 @@ void bind_conv2d(py::module_& m) {
       .def(py::init(&make_conv2d), "weight"_a, py::kw_only(), "bias"_a = py::none(),
            "multiplier"_a = py::none(), "weight_zero_point"_a = py::none(), "a_signed"_a = false,
            "a_zero_point"_a = 0, "stride"_a = one, "padding"_a = none, "dilation"_a = one,
-           "groups"_a = 1, "output"_a = py::none())
+           "groups"_a = 1, "output"_a = py::none(), "keep"_a = false)
       .def_property_readonly("out_channels",
                              [](const PyConv2d& self) { return self.op->shape().out_channels; })
       .def_property_readonly("in_channels",
@@ -184,7 +187,7 @@ void bind_conv2d(py::module_& m) {
   py::class_<PyConv2dF32>(m, "Conv2dF32", "A convolution in float32.")
       .def(py::init(&make_conv2d_f32), "weight"_a, py::kw_only(), "bias"_a = py::none(),
            "stride"_a = one, "padding"_a = none, "dilation"_a = one, "groups"_a = 1,
-           "lo"_a = -kInfinity, "hi"_a = kInfinity)
+           "lo"_a = -kInfinity, "hi"_a = kInfinity, "keep"_a = false)
       .def("run", &run_conv2d_f32, "x"_a, "threads"_a = 0);
 }
 

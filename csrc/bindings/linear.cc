@@ -83,7 +83,7 @@ class Rows {
 
 PyLinear make_linear(const py::array& weight, const OptionalArray& bias,
                      const OptionalArray& multiplier, const OptionalArray& weight_zero_point,
-                     bool a_signed, int64_t a_zero_point, const PyOutputSpec* output) {
+                     bool a_signed, int64_t a_zero_point, const PyOutputSpec* output, bool keep) {
   const char* expected = "a C-contiguous int8 array (n, k)";
   require_ndim(weight, "weight", 2, expected);
   LinearParams params;
@@ -99,9 +99,11 @@ PyLinear make_linear(const py::array& weight, const OptionalArray& bias,
   const PyOutputSpec spec = output_spec(output, multiplier.has_value());
   params.output = spec.spec;
   const Backend& backend = current_backend();
+  auto kept = keep_params(keep, params, weight, bias, multiplier, weight_zero_point);
   const py::gil_scoped_release release;
   return {std::make_shared<const Linear>(backend, params),
-          {a_signed, spec.is_signed, spec.residual_signed}};
+          {a_signed, spec.is_signed, spec.residual_signed},
+          std::move(kept)};
 }
 
 py::array run_linear(const PyLinear& self, const py::array& a, const OptionalArray& residual,
@@ -139,8 +141,8 @@ py::array run_linear(const PyLinear& self, const py::array& a, const OptionalArr
   return c;
 }
 
-PyLinearF32 make_linear_f32(const py::array& weight, const OptionalArray& bias, float lo,
-                            float hi) {
+PyLinearF32 make_linear_f32(const py::array& weight, const OptionalArray& bias, float lo, float hi,
+                            bool keep) {
   const char* expected = "a C-contiguous float32 array (n, k)";
   require_ndim(weight, "weight", 2, expected);
   LinearF32Params params;
@@ -151,8 +153,9 @@ PyLinearF32 make_linear_f32(const py::array& weight, const OptionalArray& bias, 
   params.lo = lo;
   params.hi = hi;
   const Backend& backend = current_backend();
+  auto kept = keep_params(keep, params, weight, bias);
   const py::gil_scoped_release release;
-  return {std::make_shared<const LinearF32>(backend, params)};
+  return {std::make_shared<const LinearF32>(backend, params), std::move(kept)};
 }
 
 py::array run_linear_f32(const PyLinearF32& self, const py::array& a, int64_t threads) {
@@ -184,7 +187,7 @@ void bind_linear(py::module_& m) {
   py::class_<PyLinear>(m, "Linear", "Packed weights of a fully connected layer.")
       .def(py::init(&make_linear), "weight"_a, py::kw_only(), "bias"_a = py::none(),
            "multiplier"_a = py::none(), "weight_zero_point"_a = py::none(), "a_signed"_a = false,
-           "a_zero_point"_a = 0, "output"_a = py::none())
+           "a_zero_point"_a = 0, "output"_a = py::none(), "keep"_a = false)
       .def_property_readonly("n", [](const PyLinear& self) { return self.op->n(); })
       .def_property_readonly("k", [](const PyLinear& self) { return self.op->k(); })
       .def_property_readonly("layout", [](const PyLinear& self) { return self.op->layout(); })
@@ -193,7 +196,7 @@ void bind_linear(py::module_& m) {
       .def("run", &run_linear, "a"_a, "residual"_a = py::none(), "threads"_a = 0);
   py::class_<PyLinearF32>(m, "LinearF32", "A fully connected layer in float32.")
       .def(py::init(&make_linear_f32), "weight"_a, py::kw_only(), "bias"_a = py::none(),
-           "lo"_a = -kInfinity, "hi"_a = kInfinity)
+           "lo"_a = -kInfinity, "hi"_a = kInfinity, "keep"_a = false)
       .def("run", &run_linear_f32, "a"_a, "threads"_a = 0);
 }
 

@@ -46,6 +46,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   bind_linear(m);
   bind_conv2d(m);
   bind_program(m);
+  bind_program_file(m);
 }
 
 }  // namespace octavo::bindings

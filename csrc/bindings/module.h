@@ -13,5 +13,6 @@ void bind_rows(pybind11::module_& m);
 void bind_linear(pybind11::module_& m);
 void bind_conv2d(pybind11::module_& m);
 void bind_program(pybind11::module_& m);
+void bind_program_file(pybind11::module_& m);
 
 }  // namespace octavo::bindings

@@ -59,7 +59,7 @@ void linear(Program& program, Id src, Id params, Id dst, const PyLinear& packed,
   require_plain(packed);
   append(program, name, {src, params}, dst,
          step::DynamicLinear{packed.op, to_size("rows", rows), per_row,
-                             to_output(weight_sum, weight_scale, bias, lo, hi)});
+                             to_output(weight_sum, weight_scale, bias, lo, hi), packed.kept});
 }
 
 void conv2d(Program& program, Id src, Id params, Id dst, const PyConv2d& packed,
@@ -68,7 +68,7 @@ void conv2d(Program& program, Id src, Id params, Id dst, const PyConv2d& packed,
   require_plain(packed);
   append(program, name, {src, params}, dst,
          step::DynamicConv2d{packed.op, to_size("height", height), to_size("width", width),
-                             to_output(weight_sum, weight_scale, bias, lo, hi)});
+                             to_output(weight_sum, weight_scale, bias, lo, hi), packed.kept});
 }
 
 void cast(Program& program, Id src, Id dst, const std::string& name) {

@@ -44,7 +44,7 @@ void linear(Program& program, Id src, Id dst, const Packed& packed, const std::s
   if constexpr (requires { packed.signs; }) require_unsigned(packed.signs);
   using Step = std::conditional_t<std::is_same_v<Packed, PyLinear>, step::Linear, step::LinearF32>;
   program.append(name, sources(src, residual), to_size("dst", dst),
-                 Step{packed.op, to_size("rows", rows)});
+                 Step{packed.op, to_size("rows", rows), packed.kept});
 }
 
 template <class Packed>
@@ -53,7 +53,7 @@ void conv2d(Program& program, Id src, Id dst, const Packed& packed, const std::s
   if constexpr (requires { packed.signs; }) require_unsigned(packed.signs);
   using Step = std::conditional_t<std::is_same_v<Packed, PyConv2d>, step::Conv2d, step::Conv2dF32>;
   program.append(name, sources(src, residual), to_size("dst", dst),
-                 Step{packed.op, to_size("height", height), to_size("width", width)});
+                 Step{packed.op, to_size("height", height), to_size("width", width), packed.kept});
 }
 
 void add(Program& program, Id a, Id b, Id dst, const std::string& name, int64_t a_zero_point,

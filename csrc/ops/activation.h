@@ -19,6 +19,7 @@ enum class Activation : uint8_t {
   hard_sigmoid,  // min(max(x / 6 + 1/2, 0), 1)
   hard_swish,    // x * hard_sigmoid(x)
 };
+inline constexpr size_t kActivationCount = 9;
 
 // y[i] = function(x[i]), computed in double and rounded to float32. x == y is allowed.
 void activation_f32(const Context& context, Activation function, const float* x, size_t n,

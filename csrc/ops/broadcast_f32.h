@@ -11,6 +11,7 @@
 namespace octavo {
 
 enum class Binary : uint8_t { add, sub, mul, div, pow };
+inline constexpr size_t kBinaryCount = 5;
 
 // y[i...] = a[i . a_strides] op b[i . b_strides], y contiguous of `shape` (1..kMaxAxes axes). A
 // stride of 0 repeats an operand along an axis; strides are in elements and never negative. pow

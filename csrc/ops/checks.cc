@@ -70,6 +70,8 @@ void check_zero_point(std::string_view name, int32_t zero_point) {
 }
 
 void check_range(std::string_view name, const QuantRange& range) {
+  const bool in_order = 0 <= range.qmin && range.qmin <= range.qmax && range.qmax <= 255;
+  if (in_order && 0 <= range.zero_point && range.zero_point <= 255) return;
   check_between(name_of(name, "zero_point"), range.zero_point, 0, 255);
   check_between(name_of(name, "qmin"), range.qmin, 0, 255);
   check_between(name_of(name, "qmax"), range.qmax, range.qmin, 255);

@@ -10,25 +10,29 @@ namespace {
 // Every window of this axis starts inside the padded image and holds at least one pixel.
 void check_axis(const char* axis, size_t out, size_t in, size_t kernel, size_t stride,
                 size_t dilation, size_t before, size_t after) {
-  const std::string name = std::string("pool ") + axis;
-  check_extent(name + " input", in, kMaxExtent);
-  check_extent(name + " kernel", kernel, kMaxExtent);
-  check_extent(name + " stride", stride, kMaxExtent);
-  check_extent(name + " dilation", dilation, kMaxExtent);
-  check_extent(name + " output", out, kMaxExtent);
+  // Made where something is wrong: running a pool does not allocate.
+  const auto name = [&](const char* field) { return std::string("pool ") + axis + " " + field; };
+  const auto extent = [&](const char* field, size_t value) {
+    if (value < 1 || value > kMaxExtent) check_extent(name(field), value, kMaxExtent);
+  };
+  extent("input", in);
+  extent("kernel", kernel);
+  extent("stride", stride);
+  extent("dilation", dilation);
+  extent("output", out);
   for (size_t padding : {before, after}) {
     if (padding > kMaxExtent) {
-      fail(name + " padding", std::to_string(padding), "at most " + std::to_string(kMaxExtent));
+      fail(name("padding"), std::to_string(padding), "at most " + std::to_string(kMaxExtent));
     }
   }
   if ((out - 1) * stride >= in + before + after) {
-    fail(name + " output", std::to_string(out), "windows that start inside the padded image");
+    fail(name("output"), std::to_string(out), "windows that start inside the padded image");
   }
   // Without dilation, windows between the first and the last hold pixels if those two do.
   const size_t step = dilation == 1 ? std::max<size_t>(out - 1, 1) : 1;
   for (size_t o = 0; o < out; o += step) {
     if (window_span(o, in, kernel, stride, dilation, before, after).count == 0) {
-      fail(name + " padding",
+      fail(name("padding"),
            std::to_string(before) + " and " + std::to_string(after) + " with a kernel of " +
                std::to_string(kernel),
            "a window that holds at least one pixel of the image");

@@ -17,6 +17,7 @@ enum class Scratch {
   packed_b,
   extremes,
   padding_row,
+  operands,
   count
 };
 

@@ -1,12 +1,24 @@
 #include "ops/softmax.h"
 
 #include <cmath>
+#include <string>
 
 #include "ops/checks.h"
 #include "ops/conv_shape.h"
 #include "ops/split.h"
 
 namespace octavo {
+namespace {
+
+void check_powers(const char* name, const float (&powers)[16], float first) {
+  for (const float power : powers) {
+    if (!(power >= 0.0f && power <= first) || powers[0] != first) {
+      fail(name, std::to_string(power), std::to_string(first) + " first, then at least 0 and less");
+    }
+  }
+}
+
+}  // namespace
 
 SoftmaxQuant softmax_quant(float x_scale, float out_scale, const QuantRange& range) {
   check_scale("x_scale", x_scale);
@@ -22,6 +34,13 @@ SoftmaxQuant softmax_quant(float x_scale, float out_scale, const QuantRange& ran
   check_multiplier("1 / out_scale", quant.multiplier);
   quant.range = range;
   return quant;
+}
+
+void check_softmax_quant(const SoftmaxQuant& quant) {
+  check_powers("table.high", quant.table.high, 0x1p23f);
+  check_powers("table.low", quant.table.low, 1.0f);
+  check_multiplier("multiplier", quant.multiplier);
+  check_range("output", quant.range);
 }
 
 void softmax(const Context& context, const uint8_t* x, size_t rows, size_t n,

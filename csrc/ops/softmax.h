@@ -29,6 +29,10 @@ struct SoftmaxQuant {
 // Both scales are finite and > 0, 1 / out_scale is finite.
 SoftmaxQuant softmax_quant(float x_scale, float out_scale, const QuantRange& range);
 
+// Throws unless it could come from softmax_quant: kernels make integers of the table's products,
+// and divide by their sum.
+void check_softmax_quant(const SoftmaxQuant& quant);
+
 // Over the last axis of contiguous (rows, n) bytes; n is at most kMaxExtent. x == y is allowed.
 void softmax(const Context& context, const uint8_t* x, size_t rows, size_t n,
              const SoftmaxQuant& quant, uint8_t* y);

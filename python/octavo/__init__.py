@@ -23,6 +23,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from octavo import _core, errors, reference
+from octavo._optional import needs_onnx
 from octavo.activation import activation_table, layer_norm, lookup, softmax
 from octavo.backend import (
     backend,
@@ -54,6 +55,7 @@ from octavo.schemes import Quantized, Scheme, choose_scales, fake_quantize
 
 if TYPE_CHECKING:
     from octavo.graph import Session
+    from octavo.graph.compile_model import compile_model
     from octavo.quantize import calibrate_model, quantize_dynamic, quantize_model
     from octavo.report import analyze
 
@@ -82,6 +84,7 @@ __all__ = [
     "calibrate_model",
     "choose_qparams",
     "choose_scales",
+    "compile_model",
     "concat",
     "conv2d",
     "cpu_features",
@@ -114,27 +117,22 @@ __all__ = [
 
 __version__: str = _core.build_info()["version"]
 
-# What reads and writes ONNX is imported when first asked for: octavo itself needs NumPy alone.
-_NEEDS_ONNX = {
+# Networks are imported when first asked for. All but a Session of an octavo program need onnx.
+_LATE = {
     "Session": "octavo.graph",
     "analyze": "octavo.report",
     "calibrate_model": "octavo.quantize",
+    "compile_model": "octavo.graph.compile_model",
     "quantize_dynamic": "octavo.quantize",
     "quantize_model": "octavo.quantize",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _NEEDS_ONNX:
+    if name not in _LATE:
         raise AttributeError(f"module 'octavo' has no attribute {name!r}")
-    try:
-        value = getattr(import_module(_NEEDS_ONNX[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in ("onnx", "google"):
-            raise
-        raise ImportError(
-            f'octavo.{name} needs the package onnx: pip install "octavo[onnx]"'
-        ) from error
+    with needs_onnx(f"octavo.{name}"):
+        value = getattr(import_module(_LATE[name]), name)
     globals()[name] = value
     return value
 

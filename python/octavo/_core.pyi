@@ -6,7 +6,7 @@ In the op-level classes tensors are uint8 or int8 as the `*_signed` flags say; i
 every byte tensor is uint8 and quantization parameters are those of the uint8 tensor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -202,6 +202,7 @@ class Linear:
         a_signed: bool = False,
         a_zero_point: int = 0,
         output: OutputSpec | None = None,
+        keep: bool = False,  # the arrays, for save_program
     ) -> None: ...
     @property
     def n(self) -> int: ...
@@ -231,6 +232,7 @@ class Conv2d:
         dilation: tuple[int, int] = (1, 1),
         groups: int = 1,
         output: OutputSpec | None = None,
+        keep: bool = False,
     ) -> None: ...
     @property
     def out_channels(self) -> int: ...
@@ -249,7 +251,13 @@ class Conv2d:
 
 class LinearF32:
     def __init__(
-        self, weight: F32, *, bias: F32 | None = None, lo: float = ..., hi: float = ...
+        self,
+        weight: F32,
+        *,
+        bias: F32 | None = None,
+        lo: float = ...,
+        hi: float = ...,
+        keep: bool = False,
     ) -> None: ...
     def run(self, a: F32, threads: int = 0) -> F32: ...
 
@@ -265,6 +273,7 @@ class Conv2dF32:
         groups: int = 1,
         lo: float = ...,
         hi: float = ...,
+        keep: bool = False,
     ) -> None: ...
     def run(self, x: F32, threads: int = 0) -> F32: ...
 
@@ -590,3 +599,21 @@ class Program:
     def arena_bytes(self, batch: int) -> int: ...
     @property
     def backend(self) -> str: ...
+
+# name, type ('u8', 's8', 'f32' or 's32'), shape per sample, scale (0: unknown), zero point
+Port = tuple[str, str, list[int], float, int]
+
+def save_program(
+    program: Program,
+    write: Callable[[memoryview], object],
+    inputs: list[Port],
+    outputs: list[Port],
+    batch: int = 0,  # 0: any
+    metadata: list[tuple[str, str]] = ...,
+) -> None:
+    """Write a program whose layers were packed with `keep`, piece by piece."""
+
+def load_program(
+    source: str | bytes, max_bytes: int | None = None
+) -> tuple[Program, list[Port], list[Port], int, list[tuple[str, str]]]:
+    """Load a path, or bytes, for the current backend: program, inputs, outputs, batch, metadata."""

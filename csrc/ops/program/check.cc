@@ -288,9 +288,11 @@ class Checker {
 
 void check_step(const Context& context, std::span<const TensorInfo> tensors, Step& step) {
   std::visit(Checker(tensors, step), step.operation);
-  // Ops check their parameters themselves: run this one over no samples.
+  // Ops check their parameters themselves: run this one over no samples. The addresses are kept:
+  // programs have as many steps as tensors.
   static AlignedBuffer nowhere(AlignedBuffer::kAlignment);
-  const std::vector<void*> data(tensors.size(), nowhere.data());
+  thread_local std::vector<void*> data;
+  if (data.size() < tensors.size()) data.resize(2 * tensors.size(), nowhere.data());
   run_step(context, step, tensors[step.output], 0, {data.data(), {}});
 }
 

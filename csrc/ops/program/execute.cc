@@ -5,6 +5,7 @@
 
 #include "ops/elementwise.h"
 #include "ops/reshape.h"
+#include "ops/scratch.h"
 #include "ops/strided.h"
 
 namespace octavo {
@@ -117,9 +118,10 @@ class Runner {
 
   void operator()(const step::Concat& op) const {
     if (touches_views()) return concat_rows(op);
-    std::vector<ConcatInput> inputs(op.inner.size());
-    for (size_t i = 0; i < inputs.size(); ++i) inputs[i] = {in<void>(i), op.inner[i]};
-    concat(context_, inputs, batch_ * op.outer, element_bytes(), out<void>());
+    const size_t count = op.inner.size();
+    auto* inputs = scratch<ConcatInput>(Scratch::operands, count);
+    for (size_t i = 0; i < count; ++i) inputs[i] = {in<void>(i), op.inner[i]};
+    concat(context_, {inputs, count}, batch_ * op.outer, element_bytes(), out<void>());
   }
 
   void operator()(const step::Pad& op) const {

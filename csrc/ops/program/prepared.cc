@@ -94,8 +94,8 @@ Prepared::Prepared(size_t batch, std::vector<Segment> segments, std::span<const 
   }
 }
 
-// Called with the mutex held. Deferred to the first run: a plan alone costs no memory.
-void Prepared::repeat_constants() {
+void Prepared::make_ready() {
+  const std::lock_guard lock(mutex_);
   if (batch_ < 2 || repeated_.size() == constants_.size()) return;
   std::vector<AlignedBuffer> repeated;
   for (const Constant& constant : constants_) {
@@ -105,36 +105,53 @@ void Prepared::repeat_constants() {
   repeated_ = std::move(repeated);
 }
 
-std::unique_ptr<Workspace> Prepared::borrow() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!free_.empty()) {
-      std::unique_ptr<Workspace> workspace = std::move(free_.back());
-      free_.pop_back();
-      return workspace;
-    }
-    repeat_constants();
-  }
-  auto workspace = std::make_unique<Workspace>();
-  workspace->arena = AlignedBuffer(arena_bytes_);
-  workspace->data.resize(arena_offsets_.size(), nullptr);
-  for (TensorId id = 0; id < arena_offsets_.size(); ++id) {
-    if (arena_offsets_[id] == kNotInArena) continue;
-    workspace->data[id] = workspace->arena.data() + arena_offsets_[id];
+Workspace Prepared::open(unsigned char* memory) const {
+  const size_t tensors = arena_offsets_.size();
+  auto** addresses = reinterpret_cast<void**>(memory + arena_bytes_);
+  const Workspace workspace = {memory, {addresses, tensors}, {addresses + tensors, tensors}};
+  for (TensorId id = 0; id < tensors; ++id) {
+    const bool in_arena = arena_offsets_[id] != kNotInArena;
+    workspace.data[id] = in_arena ? memory + arena_offsets_[id] : nullptr;
   }
   for (const Constant& constant : constants_) {
     // Steps only read constants: Program::append refuses one as a destination.
-    workspace->data[constant.id] = const_cast<void*>(constant.data);
+    workspace.data[constant.id] = const_cast<void*>(constant.data);
   }
   return workspace;
 }
 
-void Prepared::give_back(std::unique_ptr<Workspace> workspace) noexcept {
+void* const* Prepared::at(const Workspace& workspace, size_t first) const {
+  std::copy(workspace.data.begin(), workspace.data.end(), workspace.here.begin());
+  for (const Moving& tensor : moving_) {
+    void*& address = workspace.here[tensor.id];
+    address = static_cast<unsigned char*>(address) + first * tensor.sample_bytes;
+  }
+  for (const Part& part : parts_) {
+    workspace.here[part.id] =
+        static_cast<unsigned char*>(workspace.here[part.base]) + part.offset_bytes;
+  }
+  return workspace.here.data();
+}
+
+AlignedBuffer Prepared::borrow() {
+  make_ready();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!free_.empty()) {
+      AlignedBuffer memory = std::move(free_.back());
+      free_.pop_back();
+      return memory;
+    }
+  }
+  return AlignedBuffer(workspace_bytes());
+}
+
+void Prepared::give_back(AlignedBuffer memory) noexcept {
   const std::lock_guard lock(mutex_);
   try {
-    free_.push_back(std::move(workspace));
+    free_.push_back(std::move(memory));
   } catch (const std::bad_alloc&) {
-    // The list could not grow: the workspace is freed instead of kept.
+    // The list could not grow: the memory is freed instead of kept.
   }
 }
 

@@ -34,12 +34,12 @@ struct TensorUse {
   size_t last = 0;   // the last step that reads it
 };
 
-// The arena of one run, and the addresses of all tensors; those of inputs and outputs are set anew
-// for each run.
+// What one run works in; it lies in memory of Prepared::workspace_bytes().
 struct Workspace {
-  AlignedBuffer arena;
-  std::vector<void*> data;  // of the first sample
-  std::vector<void*> here;  // of the group of samples that is running
+  unsigned char* arena;
+  std::span<void*>
+      data;  // of every tensor's first sample; those of inputs and outputs are the run's
+  std::span<void*> here;  // of the group of samples that is running
 };
 
 // The plan for one batch size. Runs in several threads share it: each borrows a workspace.
@@ -55,33 +55,33 @@ class Prepared {
   const std::vector<Segment>& segments() const { return segments_; }
   size_t arena_bytes() const { return arena_bytes_; }
 
-  // A workspace for the lease's lifetime. As many exist as runs have ever overlapped.
+  // The arena and the addresses of the tensors.
+  size_t workspace_bytes() const {
+    return arena_bytes_ + 2 * arena_offsets_.size() * sizeof(void*);
+  }
+
+  // memory: workspace_bytes(), aligned as an AlignedBuffer is.
+  Workspace open(unsigned char* memory) const;
+
+  // Addresses for the samples from `first` on.
+  void* const* at(const Workspace& workspace, size_t first) const;
+
+  // Repeats the constants, unless that is done. A plan alone costs no memory: before the first run.
+  void make_ready();
+
+  // Memory for the lease's lifetime. As much is kept as runs have ever overlapped.
   class Lease {
    public:
-    explicit Lease(Prepared& prepared) : prepared_(prepared), workspace_(prepared.borrow()) {}
-    ~Lease() { prepared_.give_back(std::move(workspace_)); }
+    explicit Lease(Prepared& prepared) : prepared_(prepared), memory_(prepared.borrow()) {}
+    ~Lease() { prepared_.give_back(std::move(memory_)); }
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
 
-    std::vector<void*>& data() { return workspace_->data; }
-
-    // Addresses for the samples from `first` on.
-    void* const* at(size_t first) {
-      workspace_->here = workspace_->data;
-      for (const Moving& tensor : prepared_.moving_) {
-        void*& address = workspace_->here[tensor.id];
-        address = static_cast<unsigned char*>(address) + first * tensor.sample_bytes;
-      }
-      for (const Part& part : prepared_.parts_) {
-        workspace_->here[part.id] =
-            static_cast<unsigned char*>(workspace_->here[part.base]) + part.offset_bytes;
-      }
-      return workspace_->here.data();
-    }
+    unsigned char* memory() { return memory_.data(); }
 
    private:
     Prepared& prepared_;
-    std::unique_ptr<Workspace> workspace_;
+    AlignedBuffer memory_;
   };
 
  private:
@@ -105,9 +105,8 @@ class Prepared {
   };
 
   Lifetime lifetime(size_t sample_bytes, const TensorUse& use) const;
-  void repeat_constants();
-  std::unique_ptr<Workspace> borrow();
-  void give_back(std::unique_ptr<Workspace> workspace) noexcept;
+  AlignedBuffer borrow();
+  void give_back(AlignedBuffer memory) noexcept;
 
   size_t batch_;
   std::vector<Segment> segments_;
@@ -117,9 +116,9 @@ class Prepared {
   std::vector<size_t> arena_offsets_;  // by tensor; kNotInArena elsewhere
 
   std::mutex mutex_;
-  std::vector<Constant> constants_;      // fixed once a run has begun
+  std::vector<Constant> constants_;      // fixed once it is ready
   std::vector<AlignedBuffer> repeated_;  // their content, one copy per sample
-  std::vector<std::unique_ptr<Workspace>> free_;
+  std::vector<AlignedBuffer> free_;
 };
 
 // The plans of the last few batch sizes.

@@ -1,30 +1,16 @@
 #include "ops/program/program.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <utility>
 
 #include "base/cpu.h"
-#include "base/fp_env.h"
 #include "base/status.h"
 #include "ops/program/check.h"
-#include "ops/program/execute.h"
+#include "ops/program/failure.h"
 
 namespace octavo {
 namespace {
-
-[[noreturn]] void fail(const std::string& message) {
-  throw Error(Status::invalid_argument, "program: " + message);
-}
-
-std::string describe_id(const Step& step) {
-  return "step '" + step.name + "' (" + operation_name(step.operation) + ")";
-}
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // Steps that take any dtype calculate in float, but for those that only move elements.
 void require_no_sums(std::span<const TensorInfo> tensors, const Step& step) {
@@ -35,27 +21,22 @@ void require_no_sums(std::span<const TensorInfo> tensors, const Step& step) {
   }
   for (const TensorId id : step.inputs) {
     if (tensors[id].dtype == DType::s32) {
-      fail(describe_id(step) + ": a source is tensor " + std::to_string(id) +
-           ", s32; expected a cast to f32 first");
+      fail_program(describe_id(step) + ": a source is tensor " + std::to_string(id) +
+                   ", s32; expected a cast to f32 first");
     }
   }
-}
-
-// The same error, saying which step it comes from.
-[[noreturn]] void fail_in(const Step& step, const Error& error) {
-  throw Error(error.status(), describe_id(step) + ": " + error.what());
 }
 
 }  // namespace
 
 void Program::require_building() const {
-  if (finished_) fail("it is finished, and fixed since");
+  if (finished_) fail_program("it is finished, and fixed since");
 }
 
 void Program::require_id(TensorId id, const std::string& role) const {
   if (id >= tensors_.size()) {
-    fail(role + " is tensor " + std::to_string(id) + ", expected an id below " +
-         std::to_string(tensors_.size()));
+    fail_program(role + " is tensor " + std::to_string(id) + ", expected an id below " +
+                 std::to_string(tensors_.size()));
   }
 }
 
@@ -67,8 +48,8 @@ const TensorInfo& Program::info(TensorId id) const {
 TensorId Program::tensor(DType dtype, size_t elements) {
   require_building();
   if (elements < 1 || elements > kMaxElements) {
-    fail("elements is " + std::to_string(elements) + ", expected 1.." +
-         std::to_string(kMaxElements));
+    fail_program("elements is " + std::to_string(elements) + ", expected 1.." +
+                 std::to_string(kMaxElements));
   }
   constants_.emplace_back();
   tensors_.push_back({dtype, elements});
@@ -90,7 +71,7 @@ void Program::append(const std::string& name, std::vector<TensorId> inputs, Tens
   for (const TensorId id : step.inputs) require_id(id, describe_id(step) + ": a source");
   require_id(output, describe_id(step) + ": dst");
   if (constants_[output].size() != 0) {
-    fail(describe_id(step) + ": dst is tensor " + std::to_string(output) + ", a constant");
+    fail_program(describe_id(step) + ": dst is tensor " + std::to_string(output) + ", a constant");
   }
   require_no_sums(tensors_, step);
   try {
@@ -110,8 +91,8 @@ std::vector<TensorUse> Program::lifetimes(const std::vector<TensorId>& inputs,
   for (const TensorId id : inputs) {
     require_id(id, "an input");
     if (uses[id].home != Home::unused) {
-      fail("input tensor " + std::to_string(id) +
-           (uses[id].home == Home::constant ? " is a constant" : " is listed twice"));
+      fail_program("input tensor " + std::to_string(id) +
+                   (uses[id].home == Home::constant ? " is a constant" : " is listed twice"));
     }
     uses[id].home = Home::input;
   }
@@ -119,31 +100,51 @@ std::vector<TensorUse> Program::lifetimes(const std::vector<TensorId>& inputs,
     const Step& step = steps_[i];
     for (const TensorId id : step.inputs) {
       if (uses[id].home == Home::unused) {
-        fail(describe_id(step) + " reads tensor " + std::to_string(id) +
-             " before anything writes it");
+        fail_program(describe_id(step) + " reads tensor " + std::to_string(id) +
+                     " before anything writes it");
       }
       uses[id].last = i;
     }
     if (uses[step.output].home != Home::unused) {
-      fail(describe_id(step) + " writes tensor " + std::to_string(step.output) +
-           (uses[step.output].home == Home::input ? ", an input" : ", which is already written"));
+      fail_program(
+          describe_id(step) + " writes tensor " + std::to_string(step.output) +
+          (uses[step.output].home == Home::input ? ", an input" : ", which is already written"));
     }
     uses[step.output] = {Home::arena, i, i};
   }
   for (const TensorId id : outputs) {
     require_id(id, "an output");
     if (uses[id].home == Home::unused) {
-      fail("output tensor " + std::to_string(id) + " is never written");
+      fail_program("output tensor " + std::to_string(id) + " is never written");
     }
     if (uses[id].home == Home::arena) uses[id].home = Home::output;
   }
   return uses;
 }
 
+// Kernels take a zero point for what it says: nothing but a range search may have written it.
+void Program::require_params(std::span<const TensorUse> uses) const {
+  for (const Step& step : steps_) {
+    const bool reads =
+        std::visit([]<class Op>(const Op&) { return kReadsParams<Op>; }, step.operation);
+    if (!reads) continue;
+    const TensorId params = step.inputs[1];
+    const bool written = uses[params].home == Home::arena || uses[params].home == Home::output;
+    if (written &&
+        std::holds_alternative<step::DynamicParams>(steps_[uses[params].first].operation)) {
+      continue;
+    }
+    fail_program(describe_id(step) + " takes its params from tensor " + std::to_string(params) +
+                 ", expected what a dynamic_params step writes");
+  }
+}
+
 void Program::finish(std::vector<TensorId> inputs, std::vector<TensorId> outputs,
                      const ProgramOptions& options) {
   require_building();
-  uses_ = lifetimes(inputs, outputs);
+  std::vector<TensorUse> uses = lifetimes(inputs, outputs);
+  require_params(uses);
+  uses_ = std::move(uses);
   inputs_ = std::move(inputs);
   outputs_ = std::move(outputs);
   views_.resize(tensors_.size());
@@ -193,7 +194,7 @@ bool Program::reads_whole_batch() const {
 }
 
 std::shared_ptr<Prepared> Program::prepare(size_t batch) const {
-  if (!finished_) fail("call finish() before this");
+  if (!finished_) fail_program("call finish() before this");
   return plans_.get(batch, [&] {
     const size_t samples = std::max<size_t>(batch, 1);
     std::vector<Segment> segments = {{0, steps_.size(), samples}};
@@ -211,64 +212,6 @@ size_t Program::weight_bytes() const {
 }
 
 size_t Program::arena_bytes(size_t batch) const { return prepare(batch)->arena_bytes(); }
-
-void Program::run(std::span<const void* const> inputs, std::span<void* const> outputs, size_t batch,
-                  size_t num_threads, std::span<double> step_seconds) const {
-  const std::shared_ptr<Prepared> prepared = prepare(batch);
-  if (inputs.size() != inputs_.size() || outputs.size() != outputs_.size()) {
-    fail("got " + std::to_string(inputs.size()) + " inputs and " + std::to_string(outputs.size()) +
-         " outputs, expected " + std::to_string(inputs_.size()) + " and " +
-         std::to_string(outputs_.size()));
-  }
-  if (!step_seconds.empty() && step_seconds.size() != steps_.size()) {
-    fail("got " + std::to_string(step_seconds.size()) + " step_seconds, expected " +
-         std::to_string(steps_.size()));
-  }
-  if (batch == 0) return;
-
-  const FpEnvGuard fp_env;
-  const Context context = make_context(*backend_, num_threads);
-  Prepared::Lease lease(*prepared);
-  // Steps only read inputs: finish() refuses one as a destination.
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    lease.data()[inputs_[i]] = const_cast<void*>(inputs[i]);
-  }
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    if (uses_[outputs_[i]].home == Home::output) lease.data()[outputs_[i]] = outputs[i];
-  }
-  std::fill(step_seconds.begin(), step_seconds.end(), 0.0);
-  for (const Segment& segment : prepared->segments()) {
-    for (size_t first = 0; first < batch; first += segment.group) {
-      const size_t samples = std::min(segment.group, batch - first);
-      run_segment(context, segment, samples, lease.at(first), step_seconds);
-    }
-  }
-  copy_outputs(outputs, batch, lease.data().data());
-}
-
-void Program::run_segment(const Context& context, const Segment& segment, size_t samples,
-                          void* const* data, std::span<double> step_seconds) const {
-  for (size_t i = segment.begin; i < segment.end; ++i) {
-    const Step& step = steps_[i];
-    const double start = step_seconds.empty() ? 0 : now_seconds();
-    try {
-      run_step(context, step, tensors_[step.output], samples, {data, views_});
-    } catch (const Error& error) {
-      fail_in(step, error);
-    }
-    if (!step_seconds.empty()) step_seconds[i] += now_seconds() - start;
-  }
-}
-
-// Those that no step wrote in place: inputs, constants, and all but the last of duplicates.
-void Program::copy_outputs(std::span<void* const> outputs, size_t batch, void* const* data) const {
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const TensorInfo& tensor = tensors_[outputs_[i]];
-    const void* written = data[outputs_[i]];
-    if (written == outputs[i]) continue;
-    std::memcpy(outputs[i], written, batch * tensor.elements * dtype_bytes(tensor.dtype));
-  }
-}
 
 std::vector<StepInfo> Program::describe() const {
   const Context context = make_context(*backend_, 1);

@@ -62,6 +62,16 @@ class Program {
   void run(std::span<const void* const> inputs, std::span<void* const> outputs, size_t batch,
            size_t num_threads = 0, std::span<double> step_seconds = {}) const;
 
+  // The plan for a batch size, made or one of the last few.
+  std::shared_ptr<Prepared> prepare(size_t batch) const;
+
+  // The same with a plan that is ready, in memory of its workspace_bytes(), aligned as an
+  // AlignedBuffer is; nothing is allocated but the scratch memory that a thread lacks in its first
+  // run.
+  void run(const Context& context, const Prepared& prepared, unsigned char* memory,
+           std::span<const void* const> inputs, std::span<void* const> outputs,
+           std::span<double> step_seconds = {}) const;
+
   // Of packed weights and constants.
   size_t weight_bytes() const;
 
@@ -73,6 +83,10 @@ class Program {
   const Backend& backend() const { return *backend_; }
   bool finished() const { return finished_; }
   size_t step_count() const { return steps_.size(); }
+  const std::vector<Step>& steps() const { return steps_; }
+  size_t tensor_count() const { return tensors_.size(); }
+  // Of one sample; empty unless the tensor is a constant.
+  const AlignedBuffer& constant_data(TensorId id) const { return constants_.at(id); }
   const TensorInfo& info(TensorId id) const;
   const std::vector<TensorId>& inputs() const { return inputs_; }
   const std::vector<TensorId>& outputs() const { return outputs_; }
@@ -82,10 +96,11 @@ class Program {
   void require_id(TensorId id, const std::string& role) const;
   std::vector<TensorUse> lifetimes(const std::vector<TensorId>& inputs,
                                    const std::vector<TensorId>& outputs) const;
+  void require_params(std::span<const TensorUse> uses) const;
   void place_views();
   std::vector<StepTraffic> traffic() const;
   bool reads_whole_batch() const;
-  std::shared_ptr<Prepared> prepare(size_t batch) const;
+  void check_arrays(size_t inputs, size_t outputs, size_t step_seconds) const;
   void run_segment(const Context& context, const Segment& segment, size_t samples,
                    void* const* data, std::span<double> step_seconds) const;
   void copy_outputs(std::span<void* const> outputs, size_t batch, void* const* data) const;

@@ -12,6 +12,7 @@
 #include "ops/conv2d.h"
 #include "ops/linear.h"
 #include "ops/pool.h"
+#include "ops/program/kept.h"
 #include "ops/program/step_dynamic.h"
 #include "ops/program/step_math.h"
 #include "ops/program/tensor_info.h"
@@ -53,12 +54,14 @@ struct Linear {  // inputs: src, and the residual if there is one
   static constexpr const char* kOp = "linear";
   std::shared_ptr<const octavo::Linear> packed;
   size_t rows;
+  KeptParams<LinearParams> kept = nullptr;
 };
 
 struct LinearF32 {
   static constexpr const char* kOp = "linear";
   std::shared_ptr<const octavo::LinearF32> packed;
   size_t rows;
+  KeptParams<LinearF32Params> kept = nullptr;
 };
 
 struct Conv2d {  // inputs: src, and the residual if there is one
@@ -66,6 +69,7 @@ struct Conv2d {  // inputs: src, and the residual if there is one
   std::shared_ptr<const octavo::Conv2d> packed;
   size_t height;
   size_t width;
+  KeptParams<Conv2dParams> kept = nullptr;
 };
 
 struct Conv2dF32 {
@@ -73,6 +77,7 @@ struct Conv2dF32 {
   std::shared_ptr<const octavo::Conv2dF32> packed;
   size_t height;
   size_t width;
+  KeptParams<Conv2dF32Params> kept = nullptr;
 };
 
 struct Add {  // u8: quantization; f32: the clamp

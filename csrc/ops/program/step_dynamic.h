@@ -4,11 +4,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "ops/conv2d.h"
 #include "ops/dynamic.h"
 #include "ops/linear.h"
+#include "ops/program/kept.h"
 #include "ops/program/step_math.h"
 #include "ops/program/tensor_info.h"
 
@@ -46,6 +48,7 @@ struct DynamicLinear {  // inputs: quantized x, its params
   size_t rows;
   bool per_row;
   DynamicOutput output;
+  KeptParams<LinearParams> kept = nullptr;
   Ports ports() const;
 };
 
@@ -55,6 +58,7 @@ struct DynamicConv2d {  // inputs: quantized x, its params
   size_t height;
   size_t width;
   DynamicOutput output;
+  KeptParams<Conv2dParams> kept = nullptr;
   Ports ports() const;
 };
 
@@ -72,6 +76,12 @@ DType sum_dtype(const Packed& packed) {
   return packed.requantizes() ? DType::u8 : DType::s32;
 }
 inline DType source_of(DType sum) { return sum == DType::s32 ? DType::u8 : sum; }
+
+// Whether the second input holds scale and zero point of the first.
+template <class Op>
+inline constexpr bool kReadsParams =
+    std::is_same_v<Op, step::DynamicQuantize> || std::is_same_v<Op, step::DynamicLinear> ||
+    std::is_same_v<Op, step::DynamicConv2d>;
 
 template <class Op>
 concept DynamicStep = requires(const Op& op) { op.ports(); };

@@ -42,6 +42,7 @@ void require_reach(const char* name, size_t elements, size_t needed) {
 namespace step {
 
 Signature SoftmaxU8::signature() const {
+  check_softmax_quant(quant);
   const size_t elements = checked_product("rows x n", {rows, n});
   return {{elements}, elements, DType::u8};
 }

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from octavo.cli import output
 from octavo.cli.files import existing_file
-from octavo.cli.models import fixed_batch, load_graph
+from octavo.cli.models import fixed_batch, model_inputs
 from octavo.demo.runtimes import Runner, float_runner, octavo_runner, threads_text
 from octavo.demo.timing import interleaved
 
@@ -24,7 +24,8 @@ EXAMPLE = "octavo bench net_int8.onnx --threads 1 --compare net.onnx"
 
 def command(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="ONNX network. Example: net_int8.onnx")
+        Path,
+        typer.Argument(metavar="MODEL", help="ONNX network or octavo program. Example: net.octavo"),
     ],
     batch: Annotated[
         int | None,
@@ -53,11 +54,11 @@ def command(
     import octavo
 
     count = octavo.get_num_threads() if threads is None else threads
-    size = batch or fixed_batch(load_graph(model).inputs) or 1
+    size = batch or fixed_batch(model_inputs(model)) or 1
     paths = [model, *(existing_file(path, "--compare") for path in compare or [])]
     calls, labels = [], []
     for i, path in enumerate(paths):
-        inputs = load_graph(path).inputs
+        inputs = model_inputs(path)
         runner = (octavo_runner if i == 0 else float_runner)(path, count)
         calls.append(bound(runner, {value.name: random_input(value, size) for value in inputs}))
         labels.append(runner.label)

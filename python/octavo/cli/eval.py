@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from octavo.cli import output, preprocess
 from octavo.cli.data import open_dataset
-from octavo.cli.models import fixed_batch, load_graph, open_session
+from octavo.cli.models import fixed_batch, model_inputs, open_session
 
 EXAMPLE = "octavo eval net_int8.onnx --data test.npz --preprocess cifar"
 
@@ -21,7 +21,7 @@ def command(
     model: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL", help="ONNX classifier, int8 or float. Example: net_int8.onnx"
+            metavar="MODEL", help="Classifier, ONNX or octavo program. Example: net_int8.onnx"
         ),
     ],
     data: Annotated[
@@ -67,7 +67,7 @@ def command(
 ) -> None:
     """Measure top-1 and top-5 accuracy of a classifier on labelled images."""
     how = preprocess.preprocessing(preset, scale, mean, std, resize, layout)
-    inputs = load_graph(model).inputs
+    inputs = model_inputs(model)
     dataset, fixed = open_dataset(data, "--data", inputs, how), fixed_batch(inputs)
     if dataset.labels is None:
         raise ValueError(f"--data: {data} has no labels (array 'labels', or labels.csv)")

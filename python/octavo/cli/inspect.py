@@ -12,7 +12,7 @@ import typer
 from numpy.typing import NDArray
 
 from octavo.cli import output
-from octavo.cli.models import load_graph, open_session
+from octavo.cli.models import is_compiled, load_graph, open_session
 
 if TYPE_CHECKING:
     from octavo.graph.ir import Graph, Node
@@ -23,7 +23,7 @@ EXAMPLE = "octavo inspect net_int8.onnx"
 def command(
     model: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="ONNX network, int8 or float. Example: net_int8.onnx"),
+        typer.Argument(metavar="MODEL", help="ONNX network or octavo program. Example: net.onnx"),
     ],
     qparams: Annotated[
         bool,
@@ -35,7 +35,7 @@ def command(
     as_json: output.JsonOption = False,
 ) -> None:
     """Show a network's sizes and every step octavo runs: op, fused with what, kernel, shape."""
-    graph = load_graph(model)
+    graph = None if is_compiled(model) else load_graph(model)
     session = open_session(model, None)
     compiled = all(isinstance(e, int) for v in session.get_inputs() for e in v.shape[1:])
     if not compiled:
@@ -52,14 +52,11 @@ def command(
         for step in (session.describe() if compiled else [])
     ]
     memory = session.memory(session.fixed_batch or 1) if compiled else None
-    tensors = quantized_tensors(graph)
+    tensors = quantized_tensors(graph) if graph else []
     summary = {
         "model": str(model),
         "file_bytes": model.stat().st_size,
-        "constants": len(graph.initializers),
-        "constant_bytes": sum(array.nbytes for array in graph.initializers.values()),
-        "opset": graph.opset,
-        "nodes": len(graph.nodes),
+        **(graph_facts(graph) if graph else {}),
         "backend": session.backend,
         "weight_bytes": memory.weights if memory else None,
         "arena_bytes": memory.arena if memory else None,
@@ -74,6 +71,16 @@ def command(
     print_tables(summary, steps, tensors, all_tensors=qparams)
 
 
+def graph_facts(graph: Graph) -> dict[str, int]:
+    """Return what only an ONNX file says."""
+    return {
+        "constants": len(graph.initializers),
+        "constant_bytes": sum(array.nbytes for array in graph.initializers.values()),
+        "opset": graph.opset,
+        "nodes": len(graph.nodes),
+    }
+
+
 def print_tables(
     summary: dict[str, Any],
     steps: list[dict[str, Any]],
@@ -82,15 +89,17 @@ def print_tables(
     all_tensors: bool,
 ) -> None:
     """Print the summary, the steps and, on request, the quantized tensors."""
-    rows: list[Sequence[object]] = [
-        ["file", output.size(summary["file_bytes"])],
-        ["constants", f"{summary['constants']}, {output.size(summary['constant_bytes'])}"],
-        ["graph", f"{summary['nodes']} nodes, opset {summary['opset']}"],
-        *[["input", line(value)] for value in summary["inputs"]],
-        *[["output", line(value)] for value in summary["outputs"]],
-        ["quantized", f"{len(tensors)} tensors" + ("" if all_tensors else " (see --qparams)")],
-        ["backend", summary["backend"]],
-    ]
+    rows: list[Sequence[object]] = [["file", output.size(summary["file_bytes"])]]
+    if "nodes" in summary:
+        constants = output.size(summary["constant_bytes"])
+        rows.append(["constants", f"{summary['constants']}, {constants}"])
+        rows.append(["graph", f"{summary['nodes']} nodes, opset {summary['opset']}"])
+    rows += [["input", line(value)] for value in summary["inputs"]]
+    rows += [["output", line(value)] for value in summary["outputs"]]
+    if "nodes" in summary:
+        more = "" if all_tensors else " (see --qparams)"
+        rows.append(["quantized", f"{len(tensors)} tensors{more}"])
+    rows.append(["backend", summary["backend"]])
     if summary["weight_bytes"] is not None:
         batch = summary["arena_batch"]
         rows.append(["packed weights", output.size(summary["weight_bytes"])])

@@ -13,11 +13,28 @@ if TYPE_CHECKING:
     from octavo.graph.ir import Graph, Value
 
 
+PROGRAM_SUFFIX = ".octavo"
+
+
 def load_graph(path: Path) -> Graph:
     """Read an ONNX file as octavo's graph; its errors name what is wrong with the file."""
     from octavo.graph import load
 
     return load.load_graph(existing_file(path, "MODEL"))
+
+
+def is_compiled(path: Path) -> bool:
+    """Return whether a file is an octavo program."""
+    from octavo.graph.program_file import is_program
+
+    return is_program(existing_file(path, "MODEL"))
+
+
+def model_inputs(path: Path) -> list[Value]:
+    """Return what a network, ONNX or an octavo program, takes."""
+    from octavo.graph.program_file import read_program
+
+    return read_program(path)[0] if is_compiled(path) else load_graph(path).inputs
 
 
 def fixed_batch(inputs: Sequence[Value]) -> int | None:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import octavo
-from octavo.cli import analyze, bench, calibrate, demo, eval, info, inspect, quantize, run
+from octavo.cli import analyze, bench, calibrate, compile, demo, eval, info, inspect, quantize, run
 
 # Which extra brings the packages that commands need.
 EXTRAS = {"onnx": '"octavo[cli]"', "sklearn": '"octavo[demo]"', "PIL": "pillow"}
@@ -125,6 +125,6 @@ def root(
         print(context.get_help())
 
 
-for module in (calibrate, quantize, analyze, run, eval, bench, inspect, info, demo):
+for module in (calibrate, quantize, compile, analyze, run, eval, bench, inspect, info, demo):
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=f"Example: {module.EXAMPLE}")(module.command)

@@ -20,7 +20,8 @@ EXAMPLE = "octavo run net_int8.onnx --input x.npz -o y.npz"
 
 def command(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="ONNX network, int8 or float. Example: net.onnx")
+        Path,
+        typer.Argument(metavar="MODEL", help="ONNX network or octavo program. Example: net.onnx"),
     ],
     source: Annotated[
         Path,

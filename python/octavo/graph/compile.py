@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from octavo import _core
 from octavo.errors import InvalidModelError, OctavoError, UnsupportedModelError
 from octavo.graph import (
     emit_dynamic,
@@ -18,10 +16,12 @@ from octavo.graph import (
     emit_math,
     emit_matmul,
 )
+from octavo.graph.compiled import Compiled, Port
 from octavo.graph.fold_pads import fold_pads
 from octavo.graph.fuse import fuse
 from octavo.graph.ir import ByteParams, Graph, Node
-from octavo.graph.lowering import DTYPES, Lowering, Record, Stored
+from octavo.graph.lowering import DTYPES, Lowering, Stored
+from octavo.graph.qdq import byte_params
 from octavo.graph.shape_rules import Shape
 from octavo.graph.shapes import resolve
 
@@ -43,24 +43,6 @@ _FLOAT_ONLY = {*emit_float.EMITTERS, *emit_math.EMITTERS} - {
 }
 
 
-@dataclass(frozen=True)
-class OutputInfo:
-    """One output of a compiled program."""
-
-    name: str
-    shape: Shape  # per sample
-    signed: bool  # the model's tensor is int8; the program's byte is xor 0x80
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A program for one set of input shapes."""
-
-    program: _core.Program
-    records: list[Record]
-    outputs: list[OutputInfo]
-
-
 def compile_graph(
     graph: Graph,
     sample_shapes: dict[str, Shape],
@@ -68,6 +50,7 @@ def compile_graph(
     outputs: list[str],
     packed: dict[Hashable, Any],
     ordered: bool = True,
+    keep_weights: bool = False,
 ) -> Compiled:
     """Compile a copy of `graph`.
 
@@ -85,30 +68,54 @@ def compile_graph(
         Packed weights, shared between programs of one session.
     ordered : bool
         Whether outputs are returned in the model's order of axes, or as they lie (NHWC).
+    keep_weights : bool
+        Whether the program can be saved; it then holds its weights twice.
     """
     graph = graph.copy()
     keep = frozenset(outputs)
     graph.outputs = [value for value in graph.outputs if value.name in keep]
     shapes = resolve(graph, sample_shapes, batch)
     graph.remove_unused(keep)
+    input_params = _input_params(graph)
     fuse(graph, shapes, keep)
     fold_pads(graph, shapes, batch, keep)
-    low = Lowering(graph, shapes, batch, packed, keep)
+    low = Lowering(graph, shapes, batch, packed, keep, keep_weights)
     inputs = [_input(low, value.name, value.dtype, shapes[value.name]) for value in graph.inputs]
     for node in graph.nodes:
         _emit(low, node)
     returned = [_output(low, name, inputs, ordered) for name in outputs]
     low.program.finish([value.id for value in inputs], [value.id for value in returned])
     _check_types(graph, dict(zip(outputs, returned, strict=True)))
-    infos = [
-        OutputInfo(
-            name,
-            tuple(value.order(value.shape)),
-            value.dtype == "u8" and _signed(graph.bytes.get(name)),
-        )
-        for name, value in zip(outputs, returned, strict=True)
-    ]
-    return Compiled(low.program, low.records, infos)
+    return Compiled(
+        low.program,
+        low.records,
+        [
+            _port(value.name, stored, value.dtype == np.int8, input_params.get(value.name))
+            for value, stored in zip(graph.inputs, inputs, strict=True)
+        ],
+        [
+            _port(name, stored, _signed(graph.bytes.get(name)), graph.bytes.get(name))
+            for name, stored in zip(outputs, returned, strict=True)
+        ],
+    )
+
+
+def _input_params(graph: Graph) -> dict[str, ByteParams]:
+    """What the graph says of its inputs that are bytes: how it dequantizes them."""
+    names = {value.name for value in graph.inputs}
+    return {
+        node.input(0): byte_params(graph, node)
+        for node in graph.nodes
+        if node.op == "DequantizeLinear" and node.input(0) in names
+    }
+
+
+def _port(name: str, stored: Stored, signed: bool, params: ByteParams | None) -> Port:
+    kind = "s8" if stored.dtype == "u8" and signed else stored.dtype
+    shape = tuple(stored.order(stored.shape))
+    if stored.dtype != "u8" or params is None:
+        return Port(name, kind, shape)
+    return Port(name, kind, shape, params.scale, params.zero_point - (128 if signed else 0))
 
 
 def _check_types(graph: Graph, returned: dict[str, Stored]) -> None:

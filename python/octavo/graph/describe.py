@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 
-from octavo.graph.compile import Compiled
+from octavo.graph.compiled import Compiled
 
 
 @dataclass(frozen=True)

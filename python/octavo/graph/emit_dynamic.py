@@ -84,7 +84,9 @@ def linear(low: Lowering, node: Node) -> None:
     key: Hashable = (step_name(node), node.output)
     if key not in low.packed:
         low.packed[key] = _core.Linear(
-            np.ascontiguousarray(weight.values), weight_zero_point=weight.zero_point
+            np.ascontiguousarray(weight.values),
+            weight_zero_point=weight.zero_point,
+            keep=low.keep_weights,
         )
     out = low.new("f32", (*out_q.shape[:-1], weight.values.shape[0]))
     low.program.dynamic_linear(
@@ -136,6 +138,7 @@ def _conv_parts(
             padding=window.padding,
             dilation=window.dilation,
             groups=int(node.attrs.get("group", 1)),
+            keep=low.keep_weights,
         )
     shape = (weight.values.shape[0], *window.output_size(spatial)[2 - axes :])
     return low.packed[key], spatial, low.new(dtype, shape, last=True)
@@ -172,6 +175,7 @@ def matmul_integer(low: Lowering, node: Node) -> None:
             np.ascontiguousarray(weight.values.T),
             weight_zero_point=weight.zero_point,
             a_zero_point=zero_point,
+            keep=low.keep_weights,
         )
     out = low.new("s32", (*x.shape[:-1], weight.values.shape[1]))
     rows = math.prod(x.shape[:-1])

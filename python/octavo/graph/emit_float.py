@@ -87,6 +87,7 @@ def conv(low: Lowering, node: Node) -> None:
             groups=int(node.attrs.get("group", 1)),
             lo=node.attrs.get("lo", -INF),
             hi=node.attrs.get("hi", INF),
+            keep=low.keep_weights,
         )
     shape = (weight.shape[0], *window.output_size(spatial)[2 - axes :])
     out = low.new("f32", shape, last=True)
@@ -117,6 +118,7 @@ def linear(low: Lowering, node: Node) -> None:
             bias=_bias(low, node, weight.shape[0]),
             lo=node.attrs.get("lo", -INF),
             hi=node.attrs.get("hi", INF),
+            keep=low.keep_weights,
         )
     out = low.new("f32", (*x.shape[:-1], weight.shape[0]))
     rows = math.prod(x.shape[:-1])

@@ -48,6 +48,7 @@ def conv(low: Lowering, node: Node) -> None:
             dilation=window.dilation,
             groups=int(source.attrs.get("group", 1)),
             output=_output(node),
+            keep=low.keep_weights,
         )
     shape = (weight.values.shape[0], *window.output_size(spatial)[2 - axes :])
     out = low.new("u8", shape, last=True)
@@ -78,6 +79,7 @@ def linear(low: Lowering, node: Node) -> None:
             weight_zero_point=weight.zero_point,
             a_zero_point=node.attrs["sources"][0].zero_point,
             output=_output(node),
+            keep=low.keep_weights,
         )
     out = low.new("u8", (*x.shape[:-1], weight.values.shape[0]))
     residual = low.plain(node.input(1), node).id if node.input(1) else None

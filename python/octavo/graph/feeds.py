@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,13 @@ def fixed_batch(inputs: list[Value]) -> int | None:
     return int(next(iter(fixed)) or 0) if fixed else None
 
 
+def fixed_shapes(inputs: list[Value]) -> tuple[tuple[int, ...], ...] | None:
+    """The shapes of the inputs without the batch, where the model fixes all of them."""
+    shapes = [value.shape[1:] for value in inputs if value.shape is not None]
+    fixed = [tuple(n for n in shape if isinstance(n, int)) for shape in shapes]
+    return tuple(fixed) if len(shapes) == len(inputs) and fixed == shapes else None
+
+
 def node_arg(value: Value) -> NodeArg:
     """A graph input or output as users see it."""
     return NodeArg(value.name, list(value.shape or ()), _TYPES.get(value.dtype.name, "tensor"))
@@ -75,6 +83,25 @@ def checked_feed(value: Value, given: Any, axes: int = 1) -> NDArray[Any]:
                 f"input '{value.name}' has shape {array.shape}; the model takes {_shown(expected)}"
             )
     return np.ascontiguousarray(array) if array.ndim else array
+
+
+def checked_feeds(inputs: list[Value], feeds: Mapping[str, Any]) -> tuple[list[NDArray[Any]], int]:
+    """One array per model input, in order, and their batch."""
+    known = [value.name for value in inputs]
+    if not isinstance(feeds, Mapping):
+        raise InvalidDtypeError(
+            f"feeds must be a mapping of input names to arrays, not {type(feeds).__name__}"
+        )
+    missing = [name for name in known if name not in feeds]
+    extra = [name for name in feeds if name not in known]
+    if missing or extra:
+        what = f"misses {missing}" if missing else f"has unknown names {extra}"
+        raise InvalidArgumentError(f"feeds {what}; the model's inputs are {known}")
+    arrays = [checked_feed(value, feeds[value.name]) for value in inputs]
+    if len({array.shape[0] for array in arrays}) != 1:
+        given = {v.name: a.shape for v, a in zip(inputs, arrays, strict=True)}
+        raise InvalidArgumentError(f"feeds: inputs differ in their batch (axis 0): {given}")
+    return arrays, int(arrays[0].shape[0])
 
 
 def _shown(shape: tuple[int | str | None, ...] | None) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from octavo import _core
+from octavo.graph.compiled import Record
 from octavo.graph.ir import Array, Graph, Node
 from octavo.graph.shape_rules import Shape, ShapeContext
 
@@ -77,21 +78,11 @@ def transposed(value: Stored, perm: list[int]) -> Stored:
     return Stored(value.id, value.dtype, shape, False, view)
 
 
-@dataclass(frozen=True)
-class Record:
-    """What a step of the program came from."""
-
-    op: str
-    name: str
-    fused: tuple[str, ...]
-    dtype: str
-    shape: Shape
-
-
 class Lowering:
     """Appends steps to a program and remembers where each tensor of the graph lies.
 
-    `packed` keeps packed weights between programs of one model for different input shapes.
+    `packed` keeps packed weights between programs of one model for different input shapes. With
+    `keep_weights` they hold what they were packed from as well, so that the program can be saved.
     """
 
     def __init__(
@@ -101,12 +92,14 @@ class Lowering:
         batch: int | None,
         packed: dict[Hashable, Any],
         keep: frozenset[str] = frozenset(),
+        keep_weights: bool = False,
     ) -> None:
         self.graph = graph
         self.context = ShapeContext(graph, shapes, batch)
         self.program = _core.Program()
         self.records: list[Record] = []
         self.packed = packed
+        self.keep_weights = keep_weights
         self.quantized: dict[tuple[int, bool], tuple[Stored, Stored]] = {}  # at run time
         self._values: dict[str, Stored] = {}
         self._sources: dict[str, Node] = {}  # of views

@@ -1,31 +1,35 @@
-"""Run an ONNX model: `Session`, with the call of ONNX Runtime's InferenceSession."""
+"""Run a network: `Session`, with the call of ONNX Runtime's InferenceSession."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from octavo import _core
-from octavo.errors import InvalidArgumentError, InvalidDtypeError
-from octavo.graph.compile import Compiled, compile_graph
+from octavo._optional import needs_onnx
+from octavo.errors import InvalidArgumentError
+from octavo.graph.compiled import Compiled, Shape
 from octavo.graph.describe import MemoryUse, StepTable, describe_steps
 from octavo.graph.feeds import (
     NodeArg,
     check_inputs,
-    checked_feed,
+    checked_feeds,
     fixed_batch,
+    fixed_shapes,
     node_arg,
     to_bytes,
     to_signed,
 )
-from octavo.graph.ir import Graph
-from octavo.graph.load import ModelLike, load_graph
-from octavo.graph.passes import simplify
-from octavo.graph.shape_rules import Shape
+from octavo.graph.ir import Graph, Value
+from octavo.graph.program_file import is_program, read_program
+
+if TYPE_CHECKING:
+    from octavo.graph.compiler import Compiler
+    from octavo.graph.load import ModelLike
 
 MAX_PROGRAMS = 8  # kept per session, for different input shapes
 
@@ -39,7 +43,8 @@ class Session:
     call, unless the model fixes it.
 
     A model with fixed spatial extents is compiled here; otherwise each new input shape is
-    compiled when it is first seen, and the latest few are kept.
+    compiled when it is first seen, and the latest few are kept. An octavo program, which
+    `octavo.compile_model` writes, is compiled already and needs no onnx.
 
     Parameters
     ----------
@@ -47,6 +52,8 @@ class Session:
         External data are read for a path only, and from its own folder only.
     threads : int, optional
         Threads per run; default: `octavo.get_num_threads()` at the time of the run.
+    max_bytes : int, optional
+        Of an octavo program only: refuse one whose file, weights and constants are larger in all.
 
     Raises
     ------
@@ -73,12 +80,22 @@ class Session:
     [array([[0., 0., 1., 2.]], dtype=float32)]
     """
 
-    def __init__(self, model: ModelLike, *, threads: int | None = None) -> None:
-        graph = load_graph(model)
-        simplify(graph)
-        _core.trim_memory()  # the file and its parsed form, twice the weights
-        self._start(graph, [value.name for value in graph.outputs], threads)
-        del graph
+    _compiler: Compiler | None  # where other input shapes may be asked for
+
+    def __init__(
+        self, model: ModelLike, *, threads: int | None = None, max_bytes: int | None = None
+    ) -> None:
+        if is_program(model):
+            inputs, outputs, compiled = read_program(model, max_bytes)
+            self._start(inputs, outputs, [value.name for value in outputs], threads)
+            self._keep(tuple(port.shape for port in compiled.inputs), compiled)
+            return
+        if max_bytes is not None:
+            raise InvalidArgumentError(f"max_bytes: {max_bytes!r} is for octavo programs only")
+        with needs_onnx("octavo.Session of an ONNX model"):
+            from octavo.graph.compiler import open_model
+
+            self._compile_with(open_model(model), threads)
         _core.trim_memory()
 
     @classmethod
@@ -87,34 +104,35 @@ class Session:
 
         Without `ordered` they come as they lie, with the channels last or not.
         """
+        from octavo.graph.compiler import Compiler
+
         session = cls.__new__(cls)
-        session._start(graph, list(outputs), None, ordered)
+        session._compile_with(Compiler(graph, outputs, ordered=ordered), None)
         return session
 
+    def _compile_with(self, compiler: Compiler, threads: int | None) -> None:
+        graph = compiler.graph
+        check_inputs(graph.inputs)
+        self._start(graph.inputs, graph.outputs, compiler.outputs, threads)
+        shapes = fixed_shapes(graph.inputs)
+        if shapes is None:
+            self._compiler = compiler
+        else:
+            self._keep(shapes, compiler.compile(shapes))  # no other will be asked for
+
     def _start(
-        self, graph: Graph, outputs: list[str], threads: int | None, ordered: bool = True
+        self, inputs: list[Value], outputs: list[Value], returned: list[str], threads: int | None
     ) -> None:
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise InvalidArgumentError(f"threads must be a positive int or None, got {threads!r}")
-        self._graph = graph
-        self._outputs = outputs
-        self._ordered = ordered
+        self._inputs, self._outputs, self._returned = inputs, outputs, returned
         self._threads = threads or 0
         self._backend = _core.backend()
         self._lock = threading.Lock()
-        self._packed: dict[Hashable, Any] = {}
+        self._compiler = None
         self._programs: OrderedDict[tuple[Shape, ...], Compiled] = OrderedDict()
         self._latest: Compiled | None = None
-        check_inputs(graph.inputs)
-        self._batch = fixed_batch(graph.inputs)
-        shapes = [value.shape[1:] for value in graph.inputs if value.shape is not None]
-        if len(shapes) == len(graph.inputs) and all(
-            isinstance(extent, int) for shape in shapes for extent in shape
-        ):
-            self.compiled_for(tuple(tuple(int(n or 0) for n in shape) for shape in shapes))
-            # No other program will be asked for: what only compiling needs is let go.
-            self._graph = graph.signature()
-            self._packed.clear()
+        self._batch = fixed_batch(inputs)
 
     @property
     def backend(self) -> str:
@@ -128,11 +146,11 @@ class Session:
 
     def get_inputs(self) -> list[NodeArg]:
         """The model's inputs, with name, shape and type."""
-        return [node_arg(value) for value in self._graph.inputs]
+        return [node_arg(value) for value in self._inputs]
 
     def get_outputs(self) -> list[NodeArg]:
         """The model's outputs, with name, shape and type."""
-        return [node_arg(value) for value in self._graph.outputs]
+        return [node_arg(value) for value in self._outputs]
 
     def describe(self) -> StepTable:
         """Every step of the program: operator, what is fused in it, dtype, kernel, shape.
@@ -231,67 +249,35 @@ class Session:
 
     def _prepare(self, feeds: Mapping[str, Any]) -> tuple[Compiled, list[NDArray[Any]], int]:
         """Return the program for these arrays, what it reads, and the batch."""
-        arrays = self._arrays(feeds)
-        batch = self._batch_of(arrays)
+        arrays, batch = checked_feeds(self._inputs, feeds)
         compiled = self.compiled_for(tuple(array.shape[1:] for array in arrays))
         return compiled, [to_bytes(array).reshape(-1) for array in arrays], batch
 
     def _wanted(self, output_names: Sequence[str] | None) -> list[int]:
         if output_names is None:
-            return list(range(len(self._outputs)))
+            return list(range(len(self._returned)))
         names = [output_names] if isinstance(output_names, str) else list(output_names)
         for name in names:
-            if name not in self._outputs:
+            if name not in self._returned:
                 raise InvalidArgumentError(
-                    f"output_names: no output '{name}'; the model has {self._outputs}"
+                    f"output_names: no output '{name}'; the model has {self._returned}"
                 )
-        return [self._outputs.index(name) for name in names]
-
-    def _arrays(self, feeds: Mapping[str, Any]) -> list[NDArray[Any]]:
-        known = [value.name for value in self._graph.inputs]
-        if not isinstance(feeds, Mapping):
-            raise InvalidDtypeError(
-                f"feeds must be a mapping of input names to arrays, not {type(feeds).__name__}"
-            )
-        missing = [name for name in known if name not in feeds]
-        extra = [name for name in feeds if name not in known]
-        if missing or extra:
-            what = f"misses {missing}" if missing else f"has unknown names {extra}"
-            raise InvalidArgumentError(f"feeds {what}; the model's inputs are {known}")
-        return [checked_feed(value, feeds[value.name]) for value in self._graph.inputs]
-
-    def _batch_of(self, arrays: list[NDArray[Any]]) -> int:
-        batches = {array.shape[0] for array in arrays}
-        if len(batches) != 1:
-            given = {v.name: a.shape for v, a in zip(self._graph.inputs, arrays, strict=True)}
-            raise InvalidArgumentError(f"feeds: inputs differ in their batch (axis 0): {given}")
-        return int(batches.pop())
+        return [self._returned.index(name) for name in names]
 
     def compiled_for(self, shapes: tuple[Shape, ...]) -> Compiled:
         """Return the program for these per-sample input shapes, compiled now if it is new."""
         with self._lock:
             compiled = self._programs.get(shapes)
             if compiled is None:
-                compiled = self._compile(shapes)
-                self._programs[shapes] = compiled
-                if len(self._programs) > MAX_PROGRAMS:
-                    self._programs.popitem(last=False)
-            self._programs.move_to_end(shapes)
-            self._latest = compiled
+                if self._compiler is None:
+                    raise InvalidArgumentError(f"inputs of {shapes} are not what was compiled")
+                compiled = self._compiler.compile(shapes)
+            self._keep(shapes, compiled)
             return compiled
 
-    def _compile(self, shapes: tuple[Shape, ...]) -> Compiled:
-        names = [value.name for value in self._graph.inputs]
-        sample_shapes = dict(zip(names, shapes, strict=True))
-        previous = _core.set_backend_override(self._backend)
-        try:
-            return compile_graph(
-                self._graph,
-                sample_shapes,
-                self._batch,
-                self._outputs,
-                self._packed,
-                self._ordered,
-            )
-        finally:
-            _core.set_backend_override(previous)
+    def _keep(self, shapes: tuple[Shape, ...], compiled: Compiled) -> None:
+        self._programs[shapes] = compiled
+        self._programs.move_to_end(shapes)
+        if len(self._programs) > MAX_PROGRAMS:
+            self._programs.popitem(last=False)
+        self._latest = compiled
