@@ -87,7 +87,8 @@ typedef struct octavo_context {
 typedef enum octavo_dtype {
   OCTAVO_U8 = 0,
   OCTAVO_S8 = 1, /* costs a copy of the tensor: kernels read and write u8 */
-  OCTAVO_S32 = 2
+  OCTAVO_S32 = 2,
+  OCTAVO_F32 = 3 /* of a program's inputs and outputs only */
 } octavo_dtype;
 
 /* How a real number v, in steps of the output, becomes a byte: clamp(rne(v) + zero_point, qmin,
@@ -307,6 +308,82 @@ OCTAVO_API octavo_status octavo_max_pool2d(const octavo_context* context,
 OCTAVO_API octavo_status octavo_avg_pool2d(const octavo_context* context,
                                            const octavo_pool2d_desc* desc, const octavo_input* x,
                                            const octavo_output* output, void* y);
+
+/* ---- Programs: networks that octavo.compile_model or `octavo compile` has written ------------ */
+
+typedef struct octavo_program octavo_program;
+
+/* How a file is loaded; NULL is the same as all zero. */
+typedef struct octavo_load_options {
+  size_t size;      /* [in] sizeof(octavo_load_options) */
+  size_t max_bytes; /* [in] OCTAVO_OUT_OF_MEMORY if the file and what it is packed to exceed this;
+                     * 0: no limit */
+} octavo_load_options;
+
+/* Packs the network for the context's backend, which then runs it; every backend gives the same
+ * bits. The file may hold anything: it is checked whole, OCTAVO_INVALID_ARGUMENT and a message say
+ * what is wrong, OCTAVO_UNSUPPORTED that another version wrote it. No call on a loaded program
+ * reads or writes outside its tensors. The file is not needed afterwards. options: [in] may be
+ * NULL. data: [in] the file's content, best at a multiple of 4, else it is copied; bytes: [in] its
+ * size; program: [out] */
+OCTAVO_API octavo_status octavo_program_load(const octavo_context* context, const void* data,
+                                             size_t bytes, const octavo_load_options* options,
+                                             octavo_program** program);
+/* path: [in] of a regular file. */
+OCTAVO_API octavo_status octavo_program_load_file(const octavo_context* context, const char* path,
+                                                  const octavo_load_options* options,
+                                                  octavo_program** program);
+/* Plans of the program may live on. program: [in] may be NULL. */
+OCTAVO_API void octavo_program_free(octavo_program* program);
+
+typedef struct octavo_program_info {
+  size_t size;         /* [in] sizeof(octavo_program_info) */
+  size_t inputs;       /* [out] how many */
+  size_t outputs;      /* [out] how many */
+  size_t batch;        /* [out] the only batch size the network takes; 0: any */
+  size_t weight_bytes; /* [out] held in memory: packed weights and constants */
+  const char* backend; /* [out] static */
+} octavo_program_info;
+
+OCTAVO_API octavo_status octavo_program_get_info(const octavo_program* program,
+                                                 octavo_program_info* info);
+
+/* An input or output: an array (batch, shape...), contiguous, real = scale * (q - zero_point). */
+typedef struct octavo_tensor_info {
+  size_t size;         /* [in] sizeof(octavo_tensor_info) */
+  const char* name;    /* [out] UTF-8; it and shape are valid as long as the program */
+  int32_t dtype;       /* [out] an octavo_dtype */
+  int32_t zero_point;  /* [out] a value of dtype */
+  float scale;         /* [out] 0 where the network does not say */
+  size_t rank;         /* [out] of one sample */
+  const size_t* shape; /* [out] rank extents of one sample */
+  size_t sample_bytes; /* [out] of one sample */
+} octavo_tensor_info;
+
+/* i: [in] below the count. info: [in] its size, [out] the rest. */
+OCTAVO_API octavo_status octavo_program_input(const octavo_program* program, size_t i,
+                                              octavo_tensor_info* info);
+OCTAVO_API octavo_status octavo_program_output(const octavo_program* program, size_t i,
+                                               octavo_tensor_info* info);
+
+/* What a program needs to run one batch size; shared by any number of threads. */
+typedef struct octavo_plan octavo_plan;
+
+/* batch: [in] samples, >= 1. workspace_bytes: [out] of the memory that a run works in, a multiple
+ * of
+ * 64. plan: [out] */
+OCTAVO_API octavo_status octavo_plan_create(const octavo_program* program, size_t batch,
+                                            size_t* workspace_bytes, octavo_plan** plan);
+/* plan: [in] may be NULL. */
+OCTAVO_API void octavo_plan_free(octavo_plan* plan);
+
+/* Runs the batch. Allocates nothing, but for the scratch memory that a thread grows in its first
+ * run of a plan. context: [in] its backend is NULL or the program's. workspace: [in] 64-byte
+ * aligned, of one run at a time; its content need not be kept. inputs, outputs: [in] one pointer
+ * each, aligned to the element's size; outputs overlap nothing. */
+OCTAVO_API octavo_status octavo_plan_run(const octavo_context* context, const octavo_plan* plan,
+                                         void* workspace, size_t workspace_bytes,
+                                         const void* const* inputs, void* const* outputs);
 
 #ifdef __cplusplus
 }
