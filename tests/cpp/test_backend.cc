@@ -1,5 +1,5 @@
 // Dispatch: for the CPU at hand, for CPUs that are not here, by name, per thread. The default is in
-// test_default_backend.cc.
+// test_environment.cc.
 #include <gtest/gtest.h>
 
 #include <set>

@@ -261,30 +261,6 @@ TEST(NumThreads, SetAndGet) {
   set_num_threads(before);
 }
 
-TEST(NumThreadsDeathTest, FollowsTheEnvironment) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_EXIT(
-      {
-        setenv("OCTAVO_NUM_THREADS", "7", 1);
-        std::exit(get_num_threads() == 7 ? 0 : 1);
-      },
-      ::testing::ExitedWithCode(0), "");
-  for (const char* bad : {"0", "-1", "two", "2x", "1025", "99999999999999999999"}) {
-    EXPECT_EXIT(
-        {
-          setenv("OCTAVO_NUM_THREADS", bad, 1);
-          try {
-            get_num_threads();
-          } catch (const Error& error) {
-            std::fprintf(stderr, "%s\n", error.what());
-            std::exit(0);
-          }
-          std::exit(1);
-        },
-        ::testing::ExitedWithCode(0), "OCTAVO_NUM_THREADS: got '.*', expected an integer in 1..");
-  }
-}
-
 TEST(AvailableCpus, IsWithinTheMachine) {
   EXPECT_GE(available_cpus(), 1u);
   EXPECT_LE(available_cpus(), std::max(1u, std::thread::hardware_concurrency()));

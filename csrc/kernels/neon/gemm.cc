@@ -51,7 +51,7 @@ OCTAVO_INLINE int8x16_t shifted(uint8x16_t a) {
 }
 
 // Compilers know these instructions too well: GCC moves them until it runs out of registers.
-#if defined(__GNUC__)
+#if OCTAVO_HAS_EXTENSIONS
 OCTAVO_INLINE void multiply_low(int16x8_t& sum, int8x16_t a, int8x16_t b) {
   __asm__ volatile("smull %0.8h, %1.8b, %2.8b" : "=w"(sum) : "w"(a), "w"(b));
 }

@@ -12,7 +12,7 @@ namespace {
 // that executes in order waits for it.
 OCTAVO_INLINE int8x16_t load_here(const int8_t* b) {
   int8x16_t bv = vld1q_s8(b);
-#if defined(__GNUC__)
+#if OCTAVO_HAS_EXTENSIONS
   __asm__ volatile("" : "+w"(bv));
 #endif
   return bv;

@@ -38,7 +38,7 @@ OCTAVO_INLINE int8x16_t shifted(uint8x16_t a) {
 // acc += four products in each lane, of b and lane `Lane` of a.
 template <int Lane>
 OCTAVO_INLINE void dot(int32x4_t& acc, int8x16_t b, int8x16_t a) {
-#if defined(__GNUC__)
+#if OCTAVO_HAS_EXTENSIONS
   __asm__ volatile("sdot %0.4s, %1.16b, %2.4b[%3]" : "+w"(acc) : "w"(b), "w"(a), "i"(Lane));
 #else
   acc = vdotq_laneq_s32(acc, b, a, Lane);

@@ -37,7 +37,7 @@ constexpr size_t kRegisterRows = 4;
 
 // acc += two rows of a times two columns of b.
 OCTAVO_INLINE void multiply(int32x4_t& acc, uint8x16_t a, int8x16_t b) {
-#if defined(__GNUC__)
+#if OCTAVO_HAS_EXTENSIONS
   __asm__ volatile("usmmla %0.4s, %1.16b, %2.16b" : "+w"(acc) : "w"(a), "w"(b));
 #else
   acc = vusmmlaq_s32(acc, a, b);

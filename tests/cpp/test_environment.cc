@@ -1,6 +1,6 @@
-// What OCTAVO_BACKEND does. The default is fixed at first use, so each case forks, and nothing else
-// in this program may use it. Not the "threadsafe" style: that starts the program anew, which the
-// kernel refuses when the program is another CPU's and runs in an emulator.
+// What OCTAVO_BACKEND and OCTAVO_NUM_THREADS do. Defaults are fixed at first use, so each case
+// forks, and nothing else in this program may use them. Not the "threadsafe" style: that starts the
+// program anew, which the kernel refuses when the program is another CPU's and runs in an emulator.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "runtime/backend.h"
+#include "runtime/threads.h"
 
 namespace octavo {
 namespace {
@@ -46,6 +47,29 @@ TEST(DefaultBackendDeathTest, ReportsAnUnknownNameEveryTime) {
         std::exit(0);
       },
       ::testing::ExitedWithCode(0), "OCTAVO_BACKEND: 'avx1024' is not a backend; expected one of");
+}
+
+TEST(NumThreadsDeathTest, FollowsTheEnvironment) {
+  EXPECT_EXIT(
+      {
+        setenv("OCTAVO_NUM_THREADS", "7", 1);
+        std::exit(get_num_threads() == 7 ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+  for (const char* bad : {"0", "-1", "two", "2x", "1025", "99999999999999999999"}) {
+    EXPECT_EXIT(
+        {
+          setenv("OCTAVO_NUM_THREADS", bad, 1);
+          try {
+            get_num_threads();
+          } catch (const Error& error) {
+            std::fprintf(stderr, "%s\n", error.what());
+            std::exit(0);
+          }
+          std::exit(1);
+        },
+        ::testing::ExitedWithCode(0), "OCTAVO_NUM_THREADS: got '.*', expected an integer in 1..");
+  }
 }
 
 }  // namespace
