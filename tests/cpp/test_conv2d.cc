@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/status.h"
+#include "guarded.h"
 #include "naive.h"
 #include "ops/conv2d.h"
 
@@ -116,12 +117,11 @@ struct Problem {
   size_t k() const { return test.shape.taps() * test.shape.group_in(); }
 
   Conv2dParams params() const {
-    Conv2dParams params;
-    params.weight = weight.data();
-    params.shape = test.shape;
-    params.bias = bias.data();
-    params.a_zero_point = zero_point;
-    return params;
+    return {.weight = weight.data(),
+            .shape = test.shape,
+            .bias = bias.data(),
+            .a_zero_point = zero_point,
+            .output = {}};
   }
 
   std::vector<int32_t> accumulators(const int32_t* weight_zero_point = nullptr) const {
@@ -137,17 +137,17 @@ class Conv2dTest : public ::testing::TestWithParam<const Backend*> {
 
   std::vector<int32_t> run_s32(const Problem& p, const Conv2dParams& params,
                                size_t threads = 1) const {
+    const GuardedBuffer<uint8_t> x(p.x, Guard::after);
     std::vector<int32_t> y(p.outputs);
     Conv2d(backend(), params)
-        .run_s32(context(threads), p.x.data(), p.test.batch, p.test.in.h, p.test.in.w, y.data());
+        .run_s32(context(threads), x.data(), p.test.batch, p.test.in.h, p.test.in.w, y.data());
     return y;
   }
 };
 
 TEST_P(Conv2dTest, S32EqualsTheLoops) {
   int32_t zero_points[] = {0, 1, 127, 128, 255};
-  size_t i = 0;
-  for (const Case& test : cases()) {
+  for (size_t i = 0; const Case& test : cases()) {
     const Problem p(test, zero_points[i++ % 5]);
     const bool moved = test.path == ConvPath::groups && !backend().table->grouped_u8.run;
     EXPECT_EQ(Conv2d(backend(), p.params()).path(), moved ? ConvPath::taps : test.path);
