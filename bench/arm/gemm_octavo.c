@@ -12,21 +12,25 @@ static void require(octavo_status status) {
 int main(int argc, char** argv) {
   const Arguments arguments = parse(argc, argv);
   const Problem problem = make_problem(&arguments, 0, 255);
-  require(octavo_use_backend(arguments.kernel));
-  require(octavo_set_num_threads(1));
+  octavo_context context = {0};
+  context.size = sizeof context;
+  context.backend = arguments.kernel;
+  context.num_threads = 1;
   octavo_linear_desc desc = {0};
+  desc.size = sizeof desc;
   desc.weight = problem.weight;
   desc.n = arguments.n;
   desc.k = arguments.k;
   desc.bias = problem.bias;
   desc.multiplier = problem.multiplier;
-  desc.zero_point = problem.zero_point;
-  desc.qmax = 255;
+  desc.a_dtype = OCTAVO_U8;
+  desc.output.dtype = OCTAVO_U8;
+  desc.output.zero_point = problem.zero_point;
   octavo_linear* linear = NULL;
-  require(octavo_linear_create(&desc, &linear));
+  require(octavo_linear_create(&context, &desc, &linear));
   for (size_t i = 0; i < arguments.repeats; ++i) {
-    require(octavo_linear_run_u8(linear, (const uint8_t*)problem.a, arguments.k, arguments.m,
-                                 (uint8_t*)problem.c, arguments.n));
+    require(octavo_linear_run(&context, linear, arguments.m, problem.a, arguments.k, NULL, 0,
+                              problem.c, arguments.n));
   }
   octavo_linear_free(linear);
   return arguments.check ? check(&arguments, &problem, 0, 255) : 0;
