@@ -18,7 +18,7 @@ set(_pkgconfig ${_lib}/pkgconfig)
 foreach(target octavo_shared octavo_static)
   target_include_directories(${target} PUBLIC $<INSTALL_INTERFACE:${_include}>)
 endforeach()
-if(SKBUILD)
+if(SKBUILD AND UNIX AND NOT APPLE)
   # A wheel holds no symbolic links: where liboctavo.so would be one, a line for the linker says so.
   set(_namelink NAMELINK_SKIP)
   get_target_property(_soversion octavo_shared SOVERSION)
@@ -30,7 +30,8 @@ install(
   TARGETS octavo_shared octavo_static
   EXPORT octavo
   LIBRARY DESTINATION ${_lib} ${_namelink}
-  ARCHIVE DESTINATION ${_lib})
+  ARCHIVE DESTINATION ${_lib}
+  RUNTIME DESTINATION ${_lib})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/csrc/include/octavo DESTINATION ${_include})
 
 install(EXPORT octavo NAMESPACE octavo:: FILE octavo-targets.cmake DESTINATION ${_cmake})

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
 import octavo
+
+PACKAGE = Path(octavo.__file__).resolve().parent
+if Path(str(distribution("octavo").locate_file("octavo"))).resolve() != PACKAGE:
+    pytest.skip("octavo is imported from sources, not from a wheel", allow_module_level=True)
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "c" / "network.c"
 LIB = Path(octavo.get_cmake_dir()).parents[1]

@@ -91,9 +91,10 @@ void run(const octavo_context* given, const Layer<Conv2dTraits>& layer, const Co
   const Extent2d out = op.output_size(call.h, call.w);
   const size_t pixels_in = checked_product("x", {call.batch, call.h, call.w});
   const size_t pixels = checked_product("y", {call.batch, out.h, out.w});
-  const InputBytes x(context, "x", call.x, pixels_in, op.shape().in_channels, call.ldx,
+  const InputBytes x(context, "x", call.x, pixels_in, op.shape().in_channels, "ldx", call.ldx,
                      layer.signs.a, !op.takes_strided_input());
   const ConvStrides strides = {.x = x.ld(), .y = call.ldy == 0 ? channels : call.ldy};
+  check_stride("ldy", strides.y, channels, pixels);
   if (!op.requantizes()) {
     if (call.residual != nullptr) fail("residual", "a pointer", "NULL: the layer has none");
     op.run_s32(context, x.data(), call.batch, call.h, call.w, static_cast<int32_t*>(call.y),
@@ -102,7 +103,7 @@ void run(const octavo_context* given, const Layer<Conv2dTraits>& layer, const Co
   }
   InputBytes added;
   if (call.residual != nullptr) {
-    added = InputBytes(context, "residual", call.residual, pixels, channels, call.ldr,
+    added = InputBytes(context, "residual", call.residual, pixels, channels, "ldr", call.ldr,
                        layer.signs.residual);
   }
   const ResidualView view = {added.data(), added.ld()};

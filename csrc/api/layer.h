@@ -50,11 +50,11 @@ struct Layer {
   using Desc = typename Traits::Desc;
 
   // Reads packed weights where they are.
-  Layer(const Backend& backend_, const void* packed_, size_t bytes_)
-      : Layer(backend_, packed_, open_packed(packed_, bytes_, Traits::kKind, backend_)) {}
+  Layer(const Backend& runs_on, const void* memory, size_t size)
+      : Layer(runs_on, memory, open_packed(memory, size, Traits::kKind, runs_on)) {}
   // The same, which are its own.
-  Layer(const Backend& backend_, AlignedBuffer memory)
-      : Layer(backend_, memory.data(), memory.size()) {
+  Layer(const Backend& runs_on, AlignedBuffer memory)
+      : Layer(runs_on, memory.data(), memory.size()) {
     owned = std::move(memory);
   }
 
@@ -67,15 +67,15 @@ struct Layer {
   AlignedBuffer owned;
 
  private:
-  Layer(const Backend& backend_, const void* packed_, OpenedLayer opened)
-      : backend(&backend_),
-        packed(packed_),
+  Layer(const Backend& runs_on, const void* memory, OpenedLayer opened)
+      : backend(&runs_on),
+        packed(memory),
         bytes(opened.bytes),
         desc(read_desc(opened.desc)),
         signs{.a = read_signed("desc.a_dtype", desc.a_dtype),
               .output = desc.output.dtype == OCTAVO_S8,
               .residual = desc.residual.present != 0 && desc.residual.dtype == OCTAVO_S8},
-        op(Traits::open(backend_, desc, std::move(opened.matrices))) {}
+        op(Traits::open(runs_on, desc, std::move(opened.matrices))) {}
 
   static Desc read_desc(std::span<const unsigned char> stored) {
     if (stored.size() < sizeof(Desc)) fail("packed", "too few fields", "those of a layer");

@@ -70,7 +70,7 @@ void run(const octavo_context* given, const Layer<LinearTraits>& layer, const Li
   const Context context = call_context.context(*layer.backend);
   const size_t n = layer.op.n();
   const size_t ldc = call.ldc == 0 ? n : call.ldc;
-  const InputBytes a(context, "a", call.a, call.m, layer.op.k(), call.lda, layer.signs.a);
+  const InputBytes a(context, "a", call.a, call.m, layer.op.k(), "lda", call.lda, layer.signs.a);
   if (!layer.op.requantizes()) {
     if (call.residual != nullptr) fail("residual", "a pointer", "NULL: the layer has none");
     layer.op.run_s32(context, a.data(), a.ld(), call.m, static_cast<int32_t*>(call.c), ldc);
@@ -78,8 +78,8 @@ void run(const octavo_context* given, const Layer<LinearTraits>& layer, const Li
   }
   InputBytes added;
   if (call.residual != nullptr) {
-    added =
-        InputBytes(context, "residual", call.residual, call.m, n, call.ldr, layer.signs.residual);
+    added = InputBytes(context, "residual", call.residual, call.m, n, "ldr", call.ldr,
+                       layer.signs.residual);
   }
   const ResidualView view = {added.data(), added.ld()};
   layer.op.run_u8(context, a.data(), a.ld(), call.m, call.residual != nullptr ? &view : nullptr,

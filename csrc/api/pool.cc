@@ -43,7 +43,7 @@ void max_pool2d(const octavo_context* given, const octavo_pool2d_desc* desc, int
   const Context context = call.context();
   const bool is_signed = read_signed("dtype", dtype);
   const size_t pixels = shape.batch * shape.in_h * shape.in_w;
-  const InputBytes from(context, "x", x, pixels, shape.channels, 0, is_signed);
+  const InputBytes from(context, "x", x, pixels, shape.channels, "x", 0, is_signed);
   octavo::max_pool2d(context, shape, from.data(), static_cast<uint8_t*>(y));
   finish_output(context, y, shape.batch * shape.out_h * shape.out_w, shape.channels, shape.channels,
                 is_signed);

@@ -76,11 +76,12 @@ OutputSpec read_output(const octavo_output& output, const octavo_residual& resid
 }
 
 InputBytes::InputBytes(const Context& context, const std::string& name, const void* data,
-                       size_t rows, size_t cols, size_t ld, bool is_signed, bool contiguous)
+                       size_t rows, size_t cols, const std::string& ld_name, size_t ld,
+                       bool is_signed, bool contiguous)
     : data_(static_cast<const uint8_t*>(data)), ld_(ld == 0 ? cols : ld) {
   const size_t size = checked_product(name, {rows, cols});
   check_pointer(name, data, size);
-  check_stride("ld of " + name, ld_, cols, rows);
+  check_stride(ld_name, ld_, cols, rows);
   const bool gaps = contiguous && ld_ != cols;
   if (size == 0 || (!is_signed && !gaps)) return;
   copy_ = AlignedBuffer(size);
@@ -92,7 +93,7 @@ InputBytes::InputBytes(const Context& context, const std::string& name, const vo
 InputBytes read_input(const Context& context, const std::string& name, const octavo_input& input,
                       size_t n) {
   const bool is_signed = read_signed(name + ".dtype", input.dtype);
-  return {context, name + ".data", input.data, 1, n, 0, is_signed};
+  return {context, name + ".data", input.data, 1, n, "n", 0, is_signed};
 }
 
 void finish_output(const Context& context, void* y, size_t rows, size_t cols, size_t ld,

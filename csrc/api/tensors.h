@@ -32,9 +32,10 @@ OutputSpec read_output(const octavo_output& output, const octavo_residual& resid
 class InputBytes {
  public:
   InputBytes() = default;
-  // rows of cols bytes, ld apart (0: contiguous).
+  // rows of cols bytes, ld apart (0: contiguous); `name` and `ld_name` are for messages.
   InputBytes(const Context& context, const std::string& name, const void* data, size_t rows,
-             size_t cols, size_t ld, bool is_signed, bool contiguous = false);
+             size_t cols, const std::string& ld_name, size_t ld, bool is_signed,
+             bool contiguous = false);
 
   const uint8_t* data() const { return data_; }
   size_t ld() const { return ld_; }

@@ -142,10 +142,10 @@ TEST_F(CApiRefusesRuns, BadTensors) {
   expect_refused(run(nullptr, 0, r, 0, y_.data(), 0), "x: got a null pointer");
   expect_refused(run(x, 0, r, 0, nullptr, 0), "y: got a null pointer");
   expect_refused(run(x, 0, nullptr, 0, y_.data(), 0), "residual: got none");
-  expect_refused(run(x, 23, r, 0, y_.data(), 0), "ld of x: got 23, expected at least 24");
-  expect_refused(run(x, 0, r, 11, y_.data(), 0), "ld of residual: got 11");
-  expect_refused(run(x, 0, r, 0, y_.data(), 11), "strides.y: got 11, expected at least 12");
-  expect_refused(run(x, ~size_t{0}, r, 0, y_.data(), 0), "ld of x: got a size that overflows");
+  expect_refused(run(x, 23, r, 0, y_.data(), 0), "ldx: got 23, expected at least 24");
+  expect_refused(run(x, 0, r, 11, y_.data(), 0), "ldr: got 11");
+  expect_refused(run(x, 0, r, 0, y_.data(), 11), "ldy: got 11, expected at least 12");
+  expect_refused(run(x, ~size_t{0}, r, 0, y_.data(), 0), "ldx: got a size that overflows");
   const octavo_context other = on_backend(octavo_backend_name(0));
   if (octavo_backend_count() > 1) {
     expect_refused(run(x, 0, r, 0, y_.data(), 0, &other), "packed: got weights in layout 'scalar'");

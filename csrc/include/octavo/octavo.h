@@ -20,7 +20,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GNUC__)
+#if defined(_WIN32) && defined(OCTAVO_BUILDS_LIBRARY)
+#define OCTAVO_API __declspec(dllexport)
+#elif defined(__GNUC__) && !defined(_WIN32)
 #define OCTAVO_API __attribute__((visibility("default")))
 #else
 #define OCTAVO_API
