@@ -28,7 +28,18 @@ from cli_support import (
     succeed,
 )
 
-COMMANDS = ["calibrate", "quantize", "analyze", "run", "eval", "bench", "inspect", "info", "demo"]
+COMMANDS = [
+    "calibrate",
+    "quantize",
+    "compile",
+    "analyze",
+    "run",
+    "eval",
+    "bench",
+    "inspect",
+    "info",
+    "demo",
+]
 TF = ("--preprocess", "tf")
 
 

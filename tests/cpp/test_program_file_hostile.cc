@@ -142,7 +142,7 @@ TEST(HostileProgramFile, AnyByteMayLie) {
     Sections sections = sections_of(zoo_file());
     for (uint8_t& byte : sections[s]) {
       const uint8_t truth = byte;
-      for (const int lie : {truth ^ 1, truth ^ 0x80, truth + 1, 0, 255}) {
+      for (const int lie : {truth ^ 1, truth ^ 0x80, 255}) {
         byte = static_cast<uint8_t>(lie);
         ++(survives(file_of(sections)) ? loaded : refused);
       }
