@@ -102,6 +102,21 @@ def test_interleaving_alternates_the_order() -> None:
         interleaved(calls, repeat=0)
 
 
+def test_timing_ends_when_its_time_is_over() -> None:
+    count = [0, 0]
+
+    def first() -> None:
+        count[0] += 1
+
+    def second() -> None:
+        count[1] += 1
+
+    times = interleaved([first, second], repeat=100, seconds=0.0, warmup=3)
+    assert count == [2, 2]  # one round of warming up, one timed
+    assert [t.elapsed.shape for t in times] == [(1,), (1,)]
+    assert [t.processor.shape for t in times] == [(1,), (1,)]
+
+
 def test_command_prints_both_tables_and_keeps_files_on_request(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     shown = succeed("demo", "--repeat", 3, "--save", folder).stdout
@@ -128,4 +143,7 @@ def test_command_prints_json_and_writes_nothing(
     assert set(result["digits"]["int8"]) == set(result["digits"]["float32"])
     assert len(result["layers"]) == len(layers.RESNET50_LAYERS)
     assert all(entry["speedup"] > 0 for entry in result["layers"])
+    assert [entry["runs"] for entry in result["layers"]] == [3] * len(layers.RESNET50_LAYERS)
+    hurried = succeed("demo", "--repeat", 30, "--seconds", 0, "--json").json
+    assert [entry["runs"] for entry in hurried["layers"]] == [1] * len(layers.RESNET50_LAYERS)
     assert not list(tmp_path.iterdir())

@@ -30,6 +30,14 @@ def command(
             "Example: --repeat 50",
         ),
     ] = 300,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            "--seconds",
+            min=0.0,
+            help="Time for all timings; slow CPUs then make fewer calls. Example: --seconds 5",
+        ),
+    ] = 60.0,
     threads: Annotated[
         int,
         typer.Option(
@@ -61,17 +69,24 @@ def command(
         keep(save, float_bytes, int8_bytes, data)
     layer_repeat = max(3, repeat // 10)
     total = sum(digits.rounds_of(repeat)) + layer_repeat * len(layers.RESNET50_LAYERS)
+    share = seconds / (2 + len(layers.RESNET50_LAYERS))  # the network is timed at two batch sizes
     with output.ticks("timing", total, quiet=as_json) as advance:
         result = digits.compare(
-            float_bytes, int8_bytes, data, threads=threads, repeat=repeat, advance=advance
+            float_bytes,
+            int8_bytes,
+            data,
+            threads=threads,
+            repeat=repeat,
+            seconds=share,
+            advance=advance,
         )
-        times = layers.time_layers(repeat=layer_repeat, advance=advance)
+        times = layers.time_layers(repeat=layer_repeat, seconds=share, advance=advance)
     if as_json:
         layer_list = [layer_dict(time) for time in times]
         output.print_json({"digits": dataclasses.asdict(result), "layers": layer_list})
         return
     print_digits(result)
-    print_layers(times, layer_repeat)
+    print_layers(times)
     if save is not None:
         print(f"Kept in {save}: {', '.join(sorted(p.name for p in save.iterdir()))}")
 
@@ -120,9 +135,9 @@ def gain(
     return text(before), text(after), f"{factor:.2f}x {word}"
 
 
-def print_layers(times: Sequence[LayerTime], repeat: int) -> None:
+def print_layers(times: Sequence[LayerTime]) -> None:
     """Print the table of layers."""
-    columns = ["layer", "NumPy float32", "octavo int8", "int8 rate", "float / int8"]
+    columns = ["layer", "NumPy float32", "octavo int8", "int8 rate", "float / int8", "runs"]
     rows = [
         [
             time.layer.name,
@@ -130,16 +145,17 @@ def print_layers(times: Sequence[LayerTime], repeat: int) -> None:
             output.duration(time.int8),
             f"{time.layer.macs / time.int8 / 1e9:.0f} GMAC/s",
             f"{time.speedup:.2f}x",
+            str(time.runs),
         ]
         for time in times
     ]
     title = f"ResNet-50 layers, one image; {SHOWN[times[0].time_kind]}"
-    output.show(title, columns, rows, right=(1, 2, 3, 4))
+    output.show(title, columns, rows, right=(1, 2, 3, 4, 5))
     print(
         f"int8: whole convolution with bias, requantization and ReLU, {times[0].octavo}; every\n"
         f"output equals octavo.reference. float32: the matrix product alone, its im2col matrix\n"
         f"made outside of the timing, {times[0].numpy}.\n"
-        f"{repeat} runs each, in turn."
+        "Both run in turn."
     )
 
 
@@ -152,6 +168,7 @@ def layer_dict(time: LayerTime) -> dict[str, Any]:
         "int8_seconds": time.int8,
         "speedup": time.speedup,
         "time_kind": time.time_kind,
+        "runs": time.runs,
         "float32_run_by": time.numpy,
         "int8_run_by": time.octavo,
     }

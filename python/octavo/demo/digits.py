@@ -7,6 +7,7 @@ become the network's input, stands in the ONNX file's own metadata.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -111,6 +112,7 @@ def compare(
     *,
     threads: int = 1,
     repeat: int = 200,
+    seconds: float = math.inf,
     advance: Callable[[], None] | None = None,
 ) -> DigitsResult:
     """Run both networks on the held-out digits: accuracy, then latency, interleaved.
@@ -125,8 +127,10 @@ def compare(
         Threads of either side.
     repeat
         Timed calls of one image each; the whole set is timed `repeat // 10` times, at least 3.
+    seconds
+        Limit of either timing, `octavo.demo.timing.interleaved`.
     advance
-        Called once per timed round, `rounds(repeat)` times in all.
+        Called once per timed round, at most ``sum(rounds_of(repeat))`` times.
     """
     sides = [float_runner(float_bytes, threads), octavo_runner(int8_bytes, threads)]
     answers = [side.run({"input": digits.images})[0].argmax(axis=1) for side in sides]
@@ -135,7 +139,7 @@ def compare(
     times = []
     for images, rounds in ((digits.images[:1], one), (digits.images, many)):
         calls = [_call(side, images) for side in sides]
-        times += interleaved(calls, repeat=rounds, advance=advance)
+        times += interleaved(calls, repeat=rounds, seconds=seconds, advance=advance)
     values, kind = typical(times, threads=threads)
     measured = [
         Measured(

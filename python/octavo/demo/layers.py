@@ -6,6 +6,7 @@ product is timed, which is the best case for a float convolution through NumPy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -51,7 +52,8 @@ RESNET50_LAYERS = (
 class LayerTime:
     """Seconds per call; `numpy` and `octavo` say what ran, and on how many threads.
 
-    They are medians; `time_kind` is "elapsed" or "processor" (`octavo.demo.timing.typical`).
+    They are medians of `runs` calls; `time_kind` is "elapsed" or "processor"
+    (`octavo.demo.timing.typical`).
     """
 
     layer: Layer
@@ -60,6 +62,7 @@ class LayerTime:
     numpy: str
     octavo: str
     time_kind: str
+    runs: int
 
     @property
     def speedup(self) -> float:
@@ -101,12 +104,13 @@ def time_layers(
     layers: Sequence[Layer] = RESNET50_LAYERS,
     *,
     repeat: int = 30,
+    seconds: float = math.inf,
     advance: Callable[[], None] | None = None,
 ) -> list[LayerTime]:
     """Time every layer both ways on one thread each, interleaved.
 
-    `advance` is called once per round, ``repeat * len(layers)`` times in all. The number of
-    threads octavo uses is restored afterwards.
+    A layer is timed `repeat` times, or as often as `seconds` allow, and `advance` called each
+    time. The number of threads octavo uses is restored afterwards.
     """
     import octavo
 
@@ -123,13 +127,15 @@ def time_layers(
                 )
                 b = rng.standard_normal((a.shape[1], layer.outputs), np.float32)
                 calls = [_product(a, b), int8_call(layer, rng)]
-                times += interleaved(calls, repeat=repeat, advance=advance)
+                times += interleaved(calls, repeat=repeat, seconds=seconds, advance=advance)
     finally:
         octavo.set_num_threads(before)
     values, kind = typical(times, threads=1)
     return [
-        LayerTime(layer, float32, int8, numpy_label, label, kind)
-        for layer, float32, int8 in zip(layers, values[::2], values[1::2], strict=True)
+        LayerTime(layer, float32, int8, numpy_label, label, kind, len(runs.elapsed))
+        for layer, float32, int8, runs in zip(
+            layers, values[::2], values[1::2], times[::2], strict=True
+        )
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,10 +28,11 @@ def interleaved(
     calls: Sequence[Call],
     *,
     repeat: int,
+    seconds: float = math.inf,
     warmup: int = 3,
     advance: Callable[[], None] | None = None,
 ) -> list[Times]:
-    """Time every call `repeat` times, one of each per round.
+    """Time every call `repeat` times, or as often as `seconds` allow; one of each per round.
 
     The order alternates from round to round, so that no call always runs after the same other one
     and a change of clock frequency or a busy neighbour meets all of them.
@@ -41,6 +43,8 @@ def interleaved(
         The alternatives; their results are thrown away.
     repeat
         Number of rounds, at least 1.
+    seconds
+        No round begins later than this after the first, except the first timed one.
     warmup
         Untimed rounds before the first timed one.
     advance
@@ -49,7 +53,7 @@ def interleaved(
     Returns
     -------
     list of Times
-        For every call its `repeat` times, in the order of `calls`.
+        For every call its times, at most `repeat`, in the order of `calls`.
 
     Raises
     ------
@@ -64,21 +68,26 @@ def interleaved(
     """
     if repeat < 1:
         raise ValueError(f"repeat must be at least 1, got {repeat}")
-    for _ in range(warmup):
+    end = time.perf_counter() + seconds
+    for i in range(warmup):
+        if i > 0 and time.perf_counter() > end:
+            break
         for call in calls:
             call()
     times = [Times(np.empty(repeat), np.empty(repeat)) for _ in calls]
-    for i in range(repeat):
-        order = range(len(calls)) if i % 2 == 0 else reversed(range(len(calls)))
+    done = 0
+    while done < repeat and (done == 0 or time.perf_counter() <= end):
+        order = range(len(calls)) if done % 2 == 0 else reversed(range(len(calls)))
         for j in order:
             processor = time.process_time()
             start = time.perf_counter()
             calls[j]()
-            times[j].elapsed[i] = time.perf_counter() - start
-            times[j].processor[i] = time.process_time() - processor
+            times[j].elapsed[done] = time.perf_counter() - start
+            times[j].processor[done] = time.process_time() - processor
         if advance is not None:
             advance()
-    return times
+        done += 1
+    return [Times(t.elapsed[:done], t.processor[:done]) for t in times]
 
 
 def typical(times: Sequence[Times], *, threads: int) -> tuple[list[float], str]:
