@@ -122,8 +122,7 @@ typedef struct octavo_residual {
  * All [in], finite, > 0. */
 OCTAVO_API float octavo_multiplier(float a_scale, float weight_scale, float out_scale);
 
-/* ---- Linear: acc[i][j] = bias[j] + sum over k of (a[i][k] - a_zero_point) * w[j][k] -----------
- */
+/* ---- Linear: acc[i][j] = bias[j] + sum over k of (a[i][k] - a_zero_point) * w[j][k] ---------- */
 /* c[i][j] = acc[i][j] (OCTAVO_S32), or from v = acc[i][j] * multiplier[j]; with a residual
  * v = fma(r[i][j] - its zero_point, its multiplier, acc[i][j] * multiplier[j]). w is
  * weight - weight_zero_point. Sums wrap around as int32; in the range given for k they never do. */
@@ -184,8 +183,7 @@ OCTAVO_API octavo_status octavo_linear_run(const octavo_context* context,
                                            size_t lda, const void* residual, size_t ldr, void* c,
                                            size_t ldc);
 
-/* ---- Convolution, depthwise and grouped ones included -----------------------------------------
- */
+/* ---- Convolution, depthwise and grouped ones included ---------------------------------------- */
 /* As a linear layer whose sum is over the channels of a group and the taps of the kernel; what is
  * outside the image is a_zero_point. Extents 1..2^30, padding 0..2^30; 0 for a stride, dilation or
  * groups reads as 1. */
@@ -240,8 +238,7 @@ OCTAVO_API octavo_status octavo_conv2d_run(const octavo_context* context, const 
                                            size_t ldx, const void* residual, size_t ldr, void* y,
                                            size_t ldy);
 
-/* ---- Elementwise: n, outer, inner, channels: [in] elements, 0 or more -------------------------
- */
+/* ---- Elementwise: n, outer, inner, channels: [in] elements, 0 or more ------------------------ */
 /* output: [in] OCTAVO_U8, OCTAVO_S8. y: [out] n elements; may be the same as an input of bytes. */
 
 /* v = fma(b - b.zero_point, b.multiplier, (a - a.zero_point) * a.multiplier). a, b: [in] n. */
@@ -279,8 +276,7 @@ OCTAVO_API octavo_status octavo_requantize_s32(const octavo_context* context, si
 OCTAVO_API octavo_status octavo_lookup(const octavo_context* context, size_t n,
                                        const uint8_t* table, const uint8_t* x, uint8_t* y);
 
-/* ---- Pooling ----------------------------------------------------------------------------------
- */
+/* ---- Pooling --------------------------------------------------------------------------------- */
 
 typedef struct octavo_pool2d_desc {
   size_t size;                                     /* [in] sizeof(octavo_pool2d_desc) */
