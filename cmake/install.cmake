@@ -15,7 +15,11 @@ endif()
 set(_cmake ${_lib}/cmake/octavo)
 set(_pkgconfig ${_lib}/pkgconfig)
 
-foreach(target octavo_shared octavo_static)
+set(_libraries octavo_shared)
+if(OCTAVO_INSTALL_STATIC)
+  list(APPEND _libraries octavo_static)
+endif()
+foreach(target IN LISTS _libraries)
   target_include_directories(${target} PUBLIC $<INSTALL_INTERFACE:${_include}>)
 endforeach()
 if(SKBUILD AND UNIX AND NOT APPLE)
@@ -27,7 +31,7 @@ if(SKBUILD AND UNIX AND NOT APPLE)
   install(FILES ${_linker_script} DESTINATION ${_lib})
 endif()
 install(
-  TARGETS octavo_shared octavo_static
+  TARGETS ${_libraries}
   EXPORT octavo
   LIBRARY DESTINATION ${_lib} ${_namelink}
   ARCHIVE DESTINATION ${_lib}

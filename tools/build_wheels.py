@@ -4,7 +4,8 @@
 
 The compiler is zig's clang (ziglang on PyPI), which brings the C library's stubs of any version and
 links libc++ statically: the wheels need nothing but a C library of 2012 or newer. auditwheel reads
-the symbols that an extension asks for and refuses a tag it does not deserve.
+the symbols that an extension asks for and refuses a tag it does not deserve. For C programs they
+carry liboctavo.so.1 only: an archive would need zig's libc++ when others link it.
 
 The wheels are for the Python that runs this. Its C headers serve for both architectures: those of
 CPython differ between 64-bit Linux systems in nothing that an extension sees.
@@ -26,6 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 ARCHITECTURES = ("x86_64", "aarch64")
 GLIBC = (2, 17)
+LIBRARY = "octavo/lib/liboctavo.so.1"
 MOST_BYTES = 3_000_000  # of a wheel
 
 
@@ -70,6 +72,7 @@ def build(architecture: str, include: Path, folder: Path) -> Path:
     for setting in (
         f"cmake.define.Python_INCLUDE_DIR={include}",
         "cmake.define.PYBIND11_USE_CROSSCOMPILING=ON",
+        "cmake.define.OCTAVO_INSTALL_STATIC=OFF",
         "cmake.define.OCTAVO_WERROR=ON",
         "install.strip=false",
     ):
@@ -91,11 +94,12 @@ def repair(wheel: Path, architecture: str, out: Path) -> Path:
 
 
 def check(wheel: Path, architecture: str) -> None:
-    """Raise if the wheel is too large, or holds other binaries than the extension."""
+    """Raise if the wheel is too large, or holds other binaries than it should."""
     size = wheel.stat().st_size
     with zipfile.ZipFile(wheel) as archive:
-        binaries = [name for name in archive.namelist() if ".so" in name]
-    if size > MOST_BYTES or binaries != [f"octavo/_core{suffix(architecture)}"]:
+        files = {name: archive.read(name)[:4] for name in archive.namelist()}
+    binaries = sorted(name for name, start in files.items() if start in (b"\x7fELF", b"!<ar"))
+    if size > MOST_BYTES or binaries != [f"octavo/_core{suffix(architecture)}", LIBRARY]:
         raise SystemExit(f"build_wheels: {wheel.name}: {size} bytes, holds {binaries}")
     print(f"{wheel} ({size / 1e6:.2f} MB)")
 

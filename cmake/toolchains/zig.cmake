@@ -16,19 +16,21 @@ else()
                       "linux, windows or macos")
 endif()
 
-# Undefined behaviour is trapped unless this is said; sanitizers have builds of their own.
-set(_flags -target $ENV{OCTAVO_ZIG_TARGET} -fno-sanitize=undefined)
+# Of what zig does unasked, this is undone: it traps undefined behaviour (sanitizers have builds of
+# their own) and keeps frame pointers. -s: no debug information, beside which zig would tell clang
+# -O2 for -O3. What it links, such as libc++, it compiles first, once for each set of such flags, which
+# are therefore those of CMake's own checks too.
+set(_flags -target $ENV{OCTAVO_ZIG_TARGET} -O3 -s -fno-sanitize=undefined -fomit-frame-pointer)
 set(CMAKE_C_COMPILER "$ENV{OCTAVO_ZIG}" cc ${_flags})
 set(CMAKE_CXX_COMPILER "$ENV{OCTAVO_ZIG}" c++ ${_flags})
+# Else pybind11 asks for link-time optimisation, for which libc++ would be compiled once more.
+set(CMAKE_INTERPROCEDURAL_OPTIMIZATION OFF)
 # CMAKE_AR is a program alone, and zig's is an argument of zig.
 foreach(language C CXX)
   set(CMAKE_${language}_ARCHIVE_CREATE "\"$ENV{OCTAVO_ZIG}\" ar qc <TARGET> <OBJECTS>")
   set(CMAKE_${language}_ARCHIVE_APPEND "\"$ENV{OCTAVO_ZIG}\" ar q <TARGET> <OBJECTS>")
   set(CMAKE_${language}_ARCHIVE_FINISH "\"$ENV{OCTAVO_ZIG}\" ranlib <TARGET>")
 endforeach()
-# Nor does the machine's strip know other machines' objects: the linker strips.
+# Nor does the machine's strip know other machines' objects.
 set(CMAKE_STRIP "" CACHE FILEPATH "None: programs are linked without symbols")
-foreach(kind EXE SHARED MODULE)
-  set(CMAKE_${kind}_LINKER_FLAGS_INIT -Wl,-s)
-endforeach()
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)

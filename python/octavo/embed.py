@@ -42,7 +42,8 @@ def get_include() -> str:
 def get_cmake_dir() -> str:
     """Folder for CMake's ``-Doctavo_DIR=``: ``find_package(octavo)`` finds its package there.
 
-    The targets are ``octavo::octavo``, the shared library, and ``octavo::static``.
+    The targets are ``octavo::octavo``, the shared library, and where octavo was compiled on this
+    machine ``octavo::static``.
 
     Returns
     -------
