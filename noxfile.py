@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -132,7 +133,8 @@ def try_arm_wheel(session: nox.Session, wheel: Path) -> None:
     needed = [name for name in requirements("demo") if not name.startswith("onnxruntime")]
     session.run("python", "tools/aarch64_sysroot.py", str(root), str(wheel), *needed)
     octavo = root / "usr/lib/python3/dist-packages/bin/octavo"
-    session.run(str(root / "usr/bin/python"), str(octavo), "demo", external=True)
+    demo = (str(octavo), "demo", "--seconds", "6")
+    session.run(str(root / "usr/bin/python"), *demo, external=True)
 
 
 @nox.session
@@ -156,12 +158,14 @@ def bench(session: nox.Session) -> None:
     session.run("pytest", "bench", "--benchmark-only", *session.posargs)
 
 
-def build(session: nox.Session, preset: str, *definitions: str) -> Path:
+def build(
+    session: nox.Session, preset: str, *definitions: str, targets: Sequence[str] = ()
+) -> Path:
     """Configure and build one CMake preset outside the source tree; return the build."""
     session.install("cmake>=3.21", "ninja>=1.11")
     folder = Path(session.create_tmp()) / "build"
     session.run("cmake", "--preset", preset, "-S", str(ROOT), "-B", str(folder), *definitions)
-    session.run("cmake", "--build", str(folder))
+    session.run("cmake", "--build", str(folder), *(["--target", *targets] if targets else []))
     return folder
 
 
@@ -208,6 +212,25 @@ def cxx(session: nox.Session, family: str) -> None:
     session.run("python", "tools/check_layers.py", "--objects", str(folder))
     session.run("python", "tools/check_loops.py", str(folder))
     use_installed(session, folder)
+
+
+@nox.session
+@nox.parametrize("preset", ["release", "aarch64"], ids=["x86", "arm"])
+def fallbacks(session: nox.Session, preset: str) -> None:
+    """Kernel tests of what compilers without GCC's extensions get; ARM's run emulated."""
+    if preset == "release":
+        use_compiler(session, "clang")
+    else:
+        session.env["QEMU_CPU"] = "max"
+    tests = [
+        path.stem
+        for path in sorted((ROOT / "tests/cpp").glob("test_*.cc"))
+        if "OCTAVO_INSTANTIATE_FOR_BACKENDS" in path.read_text(encoding="utf-8")
+    ]
+    definitions = ("-DOCTAVO_NO_EXTENSIONS=ON", "-DOCTAVO_BUILD_BENCH=OFF")
+    # Speed is no matter, and -Os is compiled sooner.
+    folder = build(session, preset, *definitions, "-DCMAKE_BUILD_TYPE=MinSizeRel", targets=tests)
+    ctest(session, folder, "--parallel", str(os.cpu_count()), "-R", "^Backends/")
 
 
 @nox.session

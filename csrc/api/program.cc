@@ -78,7 +78,8 @@ size_t workspace_bytes(const LoadedProgram& loaded, const Prepared& prepared) {
     if (loaded.interface.inputs[i].type != ElementType::s8) continue;
     const size_t input = aligned(
         checked_product("input", {prepared.batch(), program.info(program.inputs()[i]).elements}));
-    if (__builtin_add_overflow(bytes, input, &bytes)) fail("batch", "too many", "fewer samples");
+    if (input > SIZE_MAX - bytes) fail("batch", "too many", "fewer samples");
+    bytes += input;
   }
   return bytes;
 }

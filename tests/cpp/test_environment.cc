@@ -14,10 +14,18 @@
 namespace octavo {
 namespace {
 
+void set_variable(const char* name, const char* value) {
+#if defined(_WIN32)
+  _putenv_s(name, value);  // an empty one is removed, which octavo takes for the same
+#else
+  setenv(name, value, 1);
+#endif
+}
+
 TEST(DefaultBackendDeathTest, IsTheOneTheEnvironmentNames) {
   EXPECT_EXIT(
       {
-        setenv("OCTAVO_BACKEND", "scalar", 1);
+        set_variable("OCTAVO_BACKEND", "scalar");
         std::exit(std::string(default_backend().name) == "scalar" ? 0 : 1);
       },
       ::testing::ExitedWithCode(0), "");
@@ -26,7 +34,7 @@ TEST(DefaultBackendDeathTest, IsTheOneTheEnvironmentNames) {
 TEST(DefaultBackendDeathTest, IsTheBestOneIfTheEnvironmentIsEmpty) {
   EXPECT_EXIT(
       {
-        setenv("OCTAVO_BACKEND", "", 1);
+        set_variable("OCTAVO_BACKEND", "");
         std::exit(&default_backend() == &select_backend(detect_cpu()) ? 0 : 1);
       },
       ::testing::ExitedWithCode(0), "");
@@ -35,7 +43,7 @@ TEST(DefaultBackendDeathTest, IsTheBestOneIfTheEnvironmentIsEmpty) {
 TEST(DefaultBackendDeathTest, ReportsAnUnknownNameEveryTime) {
   EXPECT_EXIT(
       {
-        setenv("OCTAVO_BACKEND", "avx1024", 1);
+        set_variable("OCTAVO_BACKEND", "avx1024");
         for (int attempt = 0; attempt < 2; ++attempt) {
           try {
             default_backend();
@@ -52,14 +60,14 @@ TEST(DefaultBackendDeathTest, ReportsAnUnknownNameEveryTime) {
 TEST(NumThreadsDeathTest, FollowsTheEnvironment) {
   EXPECT_EXIT(
       {
-        setenv("OCTAVO_NUM_THREADS", "7", 1);
+        set_variable("OCTAVO_NUM_THREADS", "7");
         std::exit(get_num_threads() == 7 ? 0 : 1);
       },
       ::testing::ExitedWithCode(0), "");
   for (const char* bad : {"0", "-1", "two", "2x", "1025", "99999999999999999999"}) {
     EXPECT_EXIT(
         {
-          setenv("OCTAVO_NUM_THREADS", bad, 1);
+          set_variable("OCTAVO_NUM_THREADS", bad);
           try {
             get_num_threads();
           } catch (const Error& error) {

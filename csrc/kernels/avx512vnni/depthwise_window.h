@@ -88,7 +88,9 @@ class Window {
       const int tap = kTap - q * kStride;
       const int live = (kTurn + q) % kLive;
       OCTAVO_UNROLL for (size_t j = 0; j < kParts; ++j) {
-        if (tap == 0) acc_[live][j] = bias_[j];
+        if (tap == 0) {
+          acc_[live][j] = bias_[j];
+        }
         OCTAVO_UNROLL for (int g = 0; g < kGroups; ++g) {
           V::dot4(acc_[live][j], parts[g][j], w_[tap][g][j]);
         }

@@ -1,7 +1,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
+#if defined(_WIN32)
+#include <io.h>
+#else
 #include <unistd.h>
+#endif
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -18,26 +23,44 @@ namespace {
   throw Error(Status::invalid_argument, std::string(path) + ": " + what);
 }
 
+#if defined(_WIN32)
+using FileStatus = struct _stat64;
+int open_to_read(const char* path) { return _open(path, _O_RDONLY | _O_BINARY | _O_NOINHERIT); }
+int get_status(int descriptor, FileStatus& status) { return _fstat64(descriptor, &status); }
+bool is_regular(const FileStatus& status) { return (status.st_mode & _S_IFMT) == _S_IFREG; }
+int64_t read_some(int descriptor, void* data, size_t size) {
+  return _read(descriptor, data, static_cast<unsigned>(std::min<size_t>(size, 1 << 30)));
+}
+void close_file(int descriptor) { _close(descriptor); }
+#else
+using FileStatus = struct stat;
+// A pipe must not be waited for: it is refused.
+int open_to_read(const char* path) { return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); }
+int get_status(int descriptor, FileStatus& status) { return fstat(descriptor, &status); }
+bool is_regular(const FileStatus& status) { return S_ISREG(status.st_mode); }
+int64_t read_some(int descriptor, void* data, size_t size) { return read(descriptor, data, size); }
+void close_file(int descriptor) { close(descriptor); }
+#endif
+
 class OpenFile {
  public:
-  explicit OpenFile(const char* path)
-      : path_(path), descriptor_(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+  explicit OpenFile(const char* path) : path_(path), descriptor_(open_to_read(path)) {
     if (descriptor_ < 0) fail_at(path, std::strerror(errno));
   }
-  ~OpenFile() { close(descriptor_); }
+  ~OpenFile() { close_file(descriptor_); }
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
 
   size_t size() const {
-    struct stat status;
-    if (fstat(descriptor_, &status) != 0) fail_at(path_, std::strerror(errno));
-    if (!S_ISREG(status.st_mode)) fail_at(path_, "not a regular file");
+    FileStatus status;
+    if (get_status(descriptor_, status) != 0) fail_at(path_, std::strerror(errno));
+    if (!is_regular(status)) fail_at(path_, "not a regular file");
     return static_cast<size_t>(status.st_size);
   }
 
   void read_all(unsigned char* data, size_t size) const {
     while (size > 0) {
-      const ssize_t got = read(descriptor_, data, size);
+      const int64_t got = read_some(descriptor_, data, size);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) fail_at(path_, std::strerror(errno));
       if (got == 0) fail_at(path_, "became shorter while it was read");

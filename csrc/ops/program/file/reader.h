@@ -112,7 +112,8 @@ class Reader {
   void data(const char* field, const T*& pointer, std::initializer_list<size_t> extents) {
     size_t count = 1;
     for (const size_t extent : extents) {
-      if (__builtin_mul_overflow(count, extent, &count)) refuse(field, "an overflow", "a size");
+      if (extent != 0 && count > SIZE_MAX / extent) refuse(field, "an overflow", "a size");
+      count *= extent;
     }
     pointer = blob<T>(field, count);
   }
