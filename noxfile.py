@@ -9,10 +9,15 @@ import os
 import platform
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import nox
+
+sys.path.insert(0, str(Path(__file__).parent / "tools"))
+
+import nox_arm
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -27,29 +32,6 @@ TEST_COMMAND = 'pip install ".[test]" && pytest'
 DEMO_COMMAND = 'pip install ".[demo]" && octavo demo'
 
 COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang-19", "clang++-19")}
-
-# The emulated CPUs: each has one kind of kernels more than the one before.
-ARM_CPUS = {"cortex-a72": "neon", "neoverse-n1": "neondot", "max": "neoni8mm"}
-CIFAR_IMAGES = ("cifar10_calib.npz", "cifar10_test.npz")
-ARM_TEST_REQUIREMENTS = ["hypothesis>=6.90", "pytest>=8.1", "pytest-xdist>=3.5"]
-# The tests that compare kernels, alone and in programs, with octavo.reference. They need no ONNX.
-ARM_PYTHON_TESTS = [
-    f"tests/test_{name}.py"
-    for name in (
-        "backend",
-        "conv2d",
-        "core_program",
-        "elementwise",
-        "histogram",
-        "linear",
-        "math_steps",
-        "matmul_steps",
-        "pool",
-        "properties",
-        "rows",
-        "threads",
-    )
-]
 
 # Threads are where ThreadSanitizer has something to see; the rest would only run slower.
 THREAD_TESTS = "[Tt]hread|[Pp]arallel"
@@ -245,68 +227,18 @@ def sanitizers(session: nox.Session, preset: str) -> None:
     ctest(session, build(session, preset), *(["-R", THREAD_TESTS] if preset == "tsan" else []))
 
 
-def arm_python(session: nox.Session) -> Path:
-    """Return an aarch64 Python that runs here, emulated, with NumPy, ONNX and pytest."""
-    sysroot = Path(session.create_tmp()) / "sysroot"
-    wanted = [*PROJECT["dependencies"], *requirements("onnx"), *ARM_TEST_REQUIREMENTS]
-    session.run("python", "tools/aarch64_sysroot.py", str(sysroot), *wanted)
-    return sysroot / "usr/bin/python"
-
-
-def arm_package(session: nox.Session, folder: Path) -> Path:
-    """Return a folder for PYTHONPATH: the package with the extension of a cross build."""
-    site = Path(session.create_tmp()) / "site"
-    shutil.rmtree(site, ignore_errors=True)
-    shutil.copytree(ROOT / "python/octavo", site / "octavo")
-    for extension in folder.glob("csrc/bindings/_core*.so"):
-        shutil.copy(extension, site / "octavo")
-    # What importlib.metadata reads of an installed package.
-    metadata = site / f"octavo-{PROJECT['version']}.dist-info/METADATA"
-    metadata.parent.mkdir()
-    metadata.write_text(f"Metadata-Version: 2.1\nName: octavo\nVersion: {PROJECT['version']}\n")
-    return site
-
-
-def arm_network(session: nox.Session, python: Path, environment: dict[str, str]) -> None:
-    """Run a real network on each emulated CPU; its bytes must be those of this machine."""
-    data = os.environ.get("OCTAVO_DATA")
-    if not data:
-        session.warn("network SKIPPED: OCTAVO_DATA is not set, so there is none to run")
-        return
-    session.install(".[onnx]")
-    folder = session.create_tmp()
-    files = [f"{data}/{name}" for name in ("cifar_resnet20.onnx", *CIFAR_IMAGES)]
-    tool = "tools/network_bytes.py"
-    session.run("python", tool, "prepare", *files, folder)
-    session.run("python", tool, "run", folder, "host")
-    for cpu in ARM_CPUS:
-        on_arm = {**environment, "QEMU_CPU": cpu}
-        session.run(str(python), tool, "run", folder, cpu, env=on_arm, external=True)
-        session.run("python", tool, "compare", folder, "host", cpu)
-
-
 @nox.session
 def arm(session: nox.Session) -> None:
     """Cross-build for aarch64; C++ tests, Python tests and a network on emulated CPUs."""
-    python = arm_python(session)
-    session.install("pybind11>=2.13")
-    pybind11 = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
-    where = "import sysconfig; print(sysconfig.get_path('include'))"
-    include = session.run(str(python), "-c", where, silent=True, external=True)
-    folder = build(
-        session,
-        "aarch64",
-        "-DOCTAVO_BUILD_PYTHON=ON",
-        f"-DPython_EXECUTABLE={python}",
-        f"-DPython_INCLUDE_DIR={str(include).strip()}",
-        f"-Dpybind11_DIR={str(pybind11).strip()}",
-    )
+    needed = [*PROJECT["dependencies"], *requirements("onnx")]
+    python = nox_arm.emulated_python(session, needed)
+    folder = build(session, "aarch64", *nox_arm.module_definitions(session, python))
     session.run("python", "tools/check_layers.py", "--objects", str(folder))
     session.run("python", "tools/check_loops.py", str(folder))
-    package = {"PYTHONPATH": str(arm_package(session, folder))}
+    package = {"PYTHONPATH": str(nox_arm.package(session, folder, PROJECT["version"]))}
     jobs = str(os.cpu_count())
     pytest = (str(python), "-m", "pytest", "-p", "no:cacheprovider", "-n", jobs)
-    for cpu, backend in ARM_CPUS.items():
+    for cpu, backend in nox_arm.CPUS.items():
         # A CPU tests the kernels that it is the first to have, and dispatch; the last the rest too.
         session.env["QEMU_CPU"] = cpu
         chosen = ["-R", rf"/{backend}$|Backend[A-Za-z]*\.|^Cpu\."]
@@ -314,5 +246,5 @@ def arm(session: nox.Session) -> None:
         if cpu == "max":
             chosen, keywords = ["-E", "/neon(dot)?$"], f"{backend} or not neon"
         ctest(session, folder, "--parallel", jobs, *chosen)
-        session.run(*pytest, *ARM_PYTHON_TESTS, "-k", keywords, env=package, external=True)
-    arm_network(session, python, package)
+        session.run(*pytest, *nox_arm.PYTHON_TESTS, "-k", keywords, env=package, external=True)
+    nox_arm.compare_network(session, python, package)
