@@ -247,11 +247,16 @@ def test_setup_commands_are_the_ones_ci_runs(command: str) -> None:
         assert command in (ROOT / name).read_text("utf-8")
 
 
+def without_code(text: str) -> str:
+    """A C++ lambda looks like a link."""
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
 def test_links_between_documents_resolve() -> None:
     broken = [
         f"{relative(path)}: {target}"
         for path in files({".md"})
-        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8"))
+        for target in re.findall(r"\]\(([^)#]+)\)", without_code(path.read_text("utf-8")))
         if "://" not in target and not (path.parent / target).exists()
     ]
     assert not broken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from importlib.metadata import distribution
@@ -15,7 +16,9 @@ PACKAGE = Path(octavo.__file__).resolve().parent
 if Path(str(distribution("octavo").locate_file("octavo"))).resolve() != PACKAGE:
     pytest.skip("octavo is imported from sources, not from a wheel", allow_module_level=True)
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "c" / "network.c"
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "examples" / "c" / "network.c"
+EMBED_EXAMPLE = ROOT / "examples" / "cpp" / "embed_conv.cc"
 LIB = Path(octavo.get_cmake_dir()).parents[1]
 
 
@@ -41,6 +44,23 @@ def test_a_c_program_runs_a_network(tmp_path, link):
     lines = result.stdout.splitlines()
     assert len(lines) == len(octavo.backends())
     assert all(line.endswith(": equal") for line in lines)
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
+def test_a_foreign_tensor_becomes_the_right_result(tmp_path):
+    program = tmp_path / "embed_conv"
+    command = ["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{octavo.get_include()}"]
+    link = ["-L", str(LIB), "-loctavo", f"-Wl,-rpath,{LIB}", "-pthread"]
+    subprocess.run([*command, str(EMBED_EXAMPLE), *link, "-o", str(program)], check=True)
+    result = subprocess.run([str(program)], check=True, capture_output=True, text=True)
+    assert [line.split(":")[0].strip() for line in result.stdout.splitlines()] == octavo.backends()
+
+
+def test_the_code_on_the_page_is_the_code_that_runs():
+    blocks = re.findall(r"```cpp\n(.*?)```", (ROOT / "docs" / "embedding.md").read_text(), re.S)
+    assert blocks
+    source = EMBED_EXAMPLE.read_text()
+    assert [block for block in blocks if block not in source] == []
 
 
 def test_the_cmake_package_names_its_version():
