@@ -201,14 +201,32 @@ def test_threads_share_a_session(rng, library, rewrite):
                 np.testing.assert_array_equal(got, want)
 
 
-def test_what_octavo_refuses_is_said_when_the_session_is_made(rng, library, rewrite):
-    builder = Builder(rng)
-    model = residual_network(builder)
-    for constant in model.graph.initializer:
-        if constant.name == "one_s":
-            constant.CopyFrom(numpy_helper.from_array(np.float32(0), "one_s"))
-    replaced, _ = rewrite.rewrite(model)
-    with pytest.raises(Exception, match=r"multiplier\[0\]"):
+@pytest.mark.parametrize(
+    ("constant", "value", "message"),
+    [
+        ("one_s", np.float32(0), r"multiplier\[0\]"),
+        ("x_z", np.int8(3), "its zero point has another type"),
+        ("stem_b", np.zeros(5, np.int32), "bias: wrong length"),
+    ],
+)
+def test_what_is_wrong_is_said_when_the_session_is_made(
+    rng, library, rewrite, constant, value, message
+):
+    replaced, _ = rewrite.rewrite(residual_network(Builder(rng)))
+    for tensor in replaced.graph.initializer:
+        if tensor.name == constant:
+            tensor.CopyFrom(numpy_helper.from_array(np.asarray(value), constant))
+    with pytest.raises(Exception, match=message):
+        open_session(replaced, library)
+
+
+def test_a_stride_of_zero_is_refused(rng, library, rewrite):
+    replaced, _ = rewrite.rewrite(residual_network(Builder(rng)))
+    node = next(node for node in replaced.graph.node if node.name == "one")
+    for attribute in node.attribute:
+        if attribute.name == "strides":
+            attribute.ints[:] = [0, 1]
+    with pytest.raises(Exception, match="strides: expected 2 values of at least 1"):
         open_session(replaced, library)
 
 

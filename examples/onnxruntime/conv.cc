@@ -1,5 +1,6 @@
 // octavo.QLinearConv: ONNX's QLinearConv, except that x and y are NHWC and all attributes are
 // given.
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -17,13 +18,15 @@ class ConvLayer {
   explicit ConvLayer(const KernelInfo& info) {
     const Operands operands = read_operands(info, 0);
     const std::vector<int64_t>& shape = operands.weight_shape;
-    const std::vector<int64_t> pads = attribute(info, "pads", 4);
-    const std::vector<int64_t> strides = attribute(info, "strides", 2);
-    const std::vector<int64_t> dilations = attribute(info, "dilations", 2);
+    const std::vector<int64_t> pads = attribute(info, "pads", 4, 0);
+    const std::vector<int64_t> strides = attribute(info, "strides", 2, 1);
+    const std::vector<int64_t> dilations = attribute(info, "dilations", 2, 1);
     if (shape.size() != 4) throw std::invalid_argument("w: expected 4 axes");
     octavo_conv2d_desc desc = {};
     desc.size = sizeof desc;
-    desc.groups = to_size(info.GetAttribute<int64_t>("group"));
+    const auto groups = info.GetAttribute<int64_t>("group");
+    if (groups < 1) throw std::invalid_argument("group: expected at least 1");
+    desc.groups = to_size(groups);
     desc.out_channels = to_size(shape[0]);
     desc.in_channels = to_size(shape[1]) * desc.groups;
     desc.kernel_h = to_size(shape[2]);
@@ -45,7 +48,7 @@ class ConvLayer {
     desc.a_dtype = operands.x_dtype;
     desc.a_zero_point = operands.x_zero_point;
     desc.output = operands.output;
-    in_channels_ = shape[1] * static_cast<int64_t>(desc.groups);
+    in_channels_ = shape[1] * groups;
     out_channels_ = shape[0];
     octavo_conv2d* conv = nullptr;
     check(octavo_conv2d_create(nullptr, &desc, &conv));
@@ -72,15 +75,16 @@ class ConvLayer {
   }
 
  private:
-  static size_t to_size(int64_t value) {
-    if (value < 0) throw std::invalid_argument("QLinearConv: a size or padding is negative");
-    return static_cast<size_t>(value);
-  }
+  static size_t to_size(int64_t value) { return static_cast<size_t>(value); }
 
-  static std::vector<int64_t> attribute(const KernelInfo& info, const char* name, size_t size) {
+  static std::vector<int64_t> attribute(const KernelInfo& info, const char* name, size_t size,
+                                        int64_t least) {
     std::vector<int64_t> values = info.GetAttributes<int64_t>(name);
-    if (values.size() == size) return values;
-    throw std::invalid_argument(std::string(name) + ": wrong length");
+    if (values.size() == size && *std::min_element(values.begin(), values.end()) >= least) {
+      return values;
+    }
+    throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(size) +
+                                " values of at least " + std::to_string(least));
   }
 
   int64_t in_channels_ = 0;

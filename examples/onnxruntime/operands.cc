@@ -19,8 +19,8 @@ std::vector<T> values(const Ort::ConstValue& value) {
   return {data, data + value.GetTensorTypeAndShapeInfo().GetElementCount()};
 }
 
-int32_t dtype_of(const KernelInfo& info, size_t input) {
-  switch (constant(info, input).GetTensorTypeAndShapeInfo().GetElementType()) {
+int32_t to_dtype(const KernelInfo& info, size_t input, ONNXTensorElementDataType type) {
+  switch (type) {
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8:
       return OCTAVO_U8;
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8:
@@ -28,6 +28,11 @@ int32_t dtype_of(const KernelInfo& info, size_t input) {
     default:
       throw std::invalid_argument(info.GetInputName(input) + ": expected uint8 or int8");
   }
+}
+
+int32_t dtype_of(const KernelInfo& info, size_t input) {
+  const Ort::ConstValue value = constant(info, input);
+  return to_dtype(info, input, value.GetTensorTypeAndShapeInfo().GetElementType());
 }
 
 // Bytes of either type as integers.
@@ -77,6 +82,10 @@ Operands read_operands(const KernelInfo& info, size_t column_axis) {
   const auto columns = static_cast<size_t>(operands.weight_shape.at(column_axis));
   read_weight(info, columns, &operands);
   operands.x_dtype = dtype_of(info, kXZero);
+  const Ort::TypeInfo x = info.GetInputTypeInfo(kX);
+  if (to_dtype(info, kX, x.GetTensorTypeAndShapeInfo().GetElementType()) != operands.x_dtype) {
+    throw std::invalid_argument(info.GetInputName(kX) + ": its zero point has another type");
+  }
   operands.x_zero_point = single(info, kXZero, integers(info, kXZero));
   operands.output.dtype = dtype_of(info, kYZero);
   operands.output.zero_point = single(info, kYZero, integers(info, kYZero));
@@ -87,7 +96,7 @@ Operands read_operands(const KernelInfo& info, size_t column_axis) {
   for (float w_scale : each(info, kWScale, values<float>(constant(info, kWScale)), columns)) {
     operands.multiplier.push_back(x_scale * w_scale / y_scale);
   }
-  if (info.GetInputCount() > kBias) {
+  if (info.GetInputCount() > kBias && !info.GetInputName(kBias).empty()) {
     operands.bias = values<int32_t>(constant(info, kBias));
     if (operands.bias.size() != columns) throw std::invalid_argument("bias: wrong length");
   }
