@@ -216,6 +216,14 @@ def fallbacks(session: nox.Session, preset: str) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Damaged models, .calib files and programs for a minute, then a short soak."""
+    session.install(".[onnx]")
+    session.run("python", "tools/fuzz_loaders.py", *(session.posargs or ["--seconds", "60"]))
+    session.run("python", "tools/soak.py", "--seconds", "60")
+
+
+@nox.session
 @nox.parametrize("preset", ["asan", "ubsan", "tsan"], ids=["asan", "ubsan", "tsan"])
 def sanitizers(session: nox.Session, preset: str) -> None:
     """C++ tests under one sanitizer; ThreadSanitizer runs the tests of threads only."""

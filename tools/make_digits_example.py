@@ -19,8 +19,8 @@ from octavo.demo import digits
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples/c"
 HEADER = """\
-/* Held-out digits and the scores of digits.octavo for them: written by tools/make_digits_example.py.
- * One image each of 0 to 9. */
+/* Held-out digits and the scores of digits.octavo for them: written by
+ * tools/make_digits_example.py. One image each of 0 to 9. */
 #ifndef OCTAVO_EXAMPLES_DIGITS_H_
 #define OCTAVO_EXAMPLES_DIGITS_H_
 

@@ -43,8 +43,10 @@ def fixed_batch(inputs: Sequence[Value]) -> int | None:
     return next((extent for extent in extents if isinstance(extent, int)), None)
 
 
-def open_session(path: Path, threads: int | None, name: str = "MODEL") -> Session:
+def open_session(
+    path: Path, threads: int | None, name: str = "MODEL", max_bytes: int | None = None
+) -> Session:
     """Open a network for running; `name` is the argument's, for messages."""
     import octavo
 
-    return octavo.Session(existing_file(path, name), threads=threads)
+    return octavo.Session(existing_file(path, name), threads=threads, max_bytes=max_bytes)

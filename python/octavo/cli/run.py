@@ -42,13 +42,21 @@ def command(
         ),
     ] = None,
     threads: output.ThreadsOption = None,
+    max_bytes: Annotated[
+        int | None,
+        typer.Option(
+            "--max-bytes",
+            help="For a network that is not trusted: refuse it if its file, its weights or a run "
+            "take more memory. Example: --max-bytes 500000000",
+        ),
+    ] = None,
     as_json: output.JsonOption = False,
 ) -> None:
     """Run a network once on the arrays of a file, and describe or save its outputs."""
     if out is not None:
         check_output(out, [model, source], (".npz", ".npy"))
     arrays = load_arrays(source, "--input")
-    session = open_session(model, threads)
+    session = open_session(model, threads, max_bytes=max_bytes)
     feeds = match([value.name for value in session.get_inputs()], arrays)
     names = [value.name for value in session.get_outputs()]
     start = time.perf_counter()

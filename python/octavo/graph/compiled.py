@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from octavo import _core
@@ -39,6 +40,11 @@ class Port:
         """Whether the model's tensor is int8."""
         return self.type == "s8"
 
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return 1 if self.type in ("u8", "s8") else 4
+
 
 @dataclass(frozen=True)
 class Compiled:
@@ -48,3 +54,8 @@ class Compiled:
     records: list[Record]
     inputs: list[Port]
     outputs: list[Port]
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of one sample's outputs."""
+        return sum(math.prod(port.shape) * port.itemsize for port in self.outputs)

@@ -66,9 +66,11 @@ class Compiler:
             _core.set_backend_override(previous)
 
 
-def open_model(model: ModelLike, *, keep_weights: bool = False) -> Compiler:
+def open_model(
+    model: ModelLike, *, keep_weights: bool = False, max_bytes: int | None = None
+) -> Compiler:
     """Return the compiler of an ONNX model."""
-    graph = load_graph(model)
+    graph = load_graph(model, max_bytes)
     simplify(graph)
     _core.trim_memory()  # the file and its parsed form, twice the weights
     return Compiler(graph, [value.name for value in graph.outputs], keep_weights=keep_weights)

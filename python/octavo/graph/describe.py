@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 
+from octavo.errors import InvalidArgumentError
 from octavo.graph.compiled import Compiled
 
 
@@ -51,6 +52,15 @@ class MemoryUse:
 
     weights: int
     arena: int
+
+
+def memory_use(compiled: Compiled, batch: int) -> MemoryUse:
+    """What a program holds in memory; InvalidArgumentError for batches that cannot be planned."""
+    program = compiled.program
+    try:
+        return MemoryUse(program.weight_bytes(), program.arena_bytes(batch))
+    except (MemoryError, TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"batch: {batch!r} cannot be planned: {error}") from error
 
 
 class StepTable(list[StepInfo]):

@@ -7,25 +7,50 @@ from collections.abc import Callable
 
 import numpy as np
 
+from octavo.errors import OctavoError
 from octavo.graph.ir import Array, Node
+from octavo.graph.limit import MemoryLimit
 from octavo.graph.tensors import INTEGERS, dtype_of
 
 Evaluator = Callable[[Node, list[Array | None]], Array]
 
 # Folding must not be made to allocate without bound, by a chain of concatenations for example.
 MAX_ELEMENTS = 2**26
+_BROADCASTING = {"Add", "Clip", "Div", "Mul", "Sub"}
+_SAME = {"Constant", "Identity"}  # results that are counted already
 
 
-def evaluate(node: Node, inputs: list[Array | None]) -> Array | None:
+def evaluate(node: Node, inputs: list[Array | None], limit: MemoryLimit) -> Array | None:
     """The value of a node whose inputs are all constant, or None if its op is not foldable."""
     function = EVALUATORS.get(node.op)
     if function is None or len(node.outputs) != 1:
         return None
     try:
+        elements = _elements(node, [value for value in inputs if value is not None])
+        if elements > MAX_ELEMENTS:
+            raise ValueError(f"the result would have {elements} elements; at most {MAX_ELEMENTS}")
+        limit.check(f"{node.label} computes", elements)
         with np.errstate(all="ignore"):
-            return np.asarray(function(node, inputs))
+            value = np.asarray(function(node, inputs))
+    except OctavoError:
+        raise
     except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
         raise node.invalid(f"its constant inputs do not fit together: {error}") from error
+    if value.flags.owndata and node.op not in _SAME:
+        limit.take(node.label, value.nbytes)
+    return value
+
+
+def _elements(node: Node, inputs: list[Array]) -> int:
+    """How many elements the result has, of the ops whose result may outgrow their inputs."""
+    if node.op in _BROADCASTING:
+        return math.prod(np.broadcast_shapes(*(value.shape for value in inputs)))
+    if node.op == "Concat":
+        return sum(value.size for value in inputs)
+    if node.op == "Gather" and len(inputs) == 2:
+        data, index = inputs
+        return index.size * data.size // max(data.shape[int(node.attrs.get("axis", 0))], 1)
+    return 0
 
 
 def _required(inputs: list[Array | None], index: int) -> Array:
@@ -91,7 +116,6 @@ def _cast(node: Node, inputs: list[Array | None]) -> Array:
 def _gather(node: Node, inputs: list[Array | None]) -> Array:
     data, index = _required(inputs, 0), _required(inputs, 1)
     axis = int(node.attrs.get("axis", 0))
-    _bounded(index.size * data.size // max(data.shape[axis], 1))
     return np.take(data, index.astype(np.int64), axis=axis)
 
 
@@ -102,13 +126,7 @@ def _transpose(node: Node, inputs: list[Array | None]) -> Array:
 
 def _concat(node: Node, inputs: list[Array | None]) -> Array:
     parts = [_required(inputs, i) for i in range(len(inputs))]
-    _bounded(sum(part.size for part in parts))
     return np.concatenate(parts, axis=int(node.attrs["axis"]))
-
-
-def _bounded(elements: int) -> None:
-    if elements > MAX_ELEMENTS:
-        raise ValueError(f"the result would have {elements} elements; at most {MAX_ELEMENTS}")
 
 
 def _div(a: Array, b: Array) -> Array:
@@ -128,9 +146,7 @@ def _clip(_: Node, inputs: list[Array | None]) -> Array:
 
 def _binary(function: Callable[[Array, Array], Array]) -> Evaluator:
     def run(node: Node, inputs: list[Array | None]) -> Array:
-        a, b = _required(inputs, 0), _required(inputs, 1)
-        _bounded(math.prod(np.broadcast_shapes(a.shape, b.shape)))
-        return function(a, b)
+        return function(_required(inputs, 0), _required(inputs, 1))
 
     return run
 
@@ -153,10 +169,14 @@ def along(parameter: Array, shape: tuple[int, ...], node: Node) -> Array:
     block = int(node.attrs.get("block_size", 0))
     if parameter.size == 1 and not block:
         return parameter.reshape(())
+    if not shape:
+        raise ValueError(f"{parameter.size} quantization parameters for a scalar")
     axis = int(node.attrs.get("axis", 1)) % len(shape)
     if block:
-        repeated = np.repeat(parameter, block, axis)
-        return np.take(repeated, range(shape[axis]), axis)
+        repeated = np.repeat(parameter, min(block, shape[axis]), axis)
+        return np.broadcast_to(np.take(repeated, range(shape[axis]), axis), shape)
+    if parameter.size != shape[axis]:
+        raise ValueError(f"{parameter.size} quantization parameters for axis {axis} of {shape}")
     extents = [1] * len(shape)
     extents[axis] = parameter.size
     return parameter.reshape(extents)

@@ -7,13 +7,14 @@ Axis 0 of every computed tensor is the batch.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from octavo.errors import InvalidModelError, UnsupportedModelError
+from octavo.graph.limit import MemoryLimit
 
 Array = NDArray[Any]
 
@@ -90,6 +91,7 @@ class Graph:
     name: str = "graph"
     metadata: dict[str, str] = field(default_factory=dict)
     bytes: dict[str, ByteParams] = field(default_factory=dict)
+    limit: MemoryLimit = field(default_factory=MemoryLimit)
     whole: bool = False  # axis 0 was added: a batch is one set of the model's own tensors
 
     def copy(self) -> Graph:
@@ -104,6 +106,7 @@ class Graph:
             self.name,
             {**self.metadata},
             {**self.bytes},
+            replace(self.limit),
             self.whole,
         )
 

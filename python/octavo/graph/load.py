@@ -13,6 +13,7 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoPr
 
 from octavo.errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from octavo.graph.ir import Array, Graph, Node, Value
+from octavo.graph.limit import MemoryLimit, check_max_bytes
 from octavo.graph.passes.qoperators import MICROSOFT_OPS
 from octavo.graph.tensors import dtype_of, to_array
 
@@ -24,22 +25,28 @@ MAX_CHECKED_BYTES = 65_536  # of a tensor that the ONNX checker gets to see
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
 
-def load_graph(model: ModelLike) -> Graph:
+def load_graph(model: ModelLike, max_bytes: int | None = None) -> Graph:
     """Read and check a model.
 
     Parameters
     ----------
     model : path, bytes or onnx.ModelProto
         External data are read only for a path, and only from the model's own folder.
+    max_bytes : int, optional
+        Bounds the file's size, and all constants together.
 
     Raises
     ------
     InvalidModelError
         The file is damaged or contradicts itself.
+    InvalidArgumentError
+        It takes more than max_bytes.
     UnsupportedModelError
         An opset below 6, another domain's operator, or a data type octavo does not read.
     """
-    proto, folder = _parse(model)
+    check_max_bytes(max_bytes)
+    limit = MemoryLimit(max_bytes)
+    proto, folder = _parse(model, limit)
     opset = _opset(proto)
     try:
         onnx.checker.check_model(_without_large_data(proto, external=folder is not None))
@@ -52,15 +59,16 @@ def load_graph(model: ModelLike) -> Graph:
     for tensor in source.initializer:
         if tensor.name in initializers:
             raise InvalidModelError(f"initializer '{tensor.name}' is given twice")
-        initializers[tensor.name] = to_array(tensor, folder)
+        initializers[tensor.name] = to_array(tensor, folder, limit)
     graph = Graph(
-        nodes=[_node(node, folder) for node in source.node],
+        nodes=[_node(node, folder, limit) for node in source.node],
         initializers=initializers,
         inputs=[_value(info) for info in source.input if info.name not in initializers],
         outputs=[_value(info) for info in source.output],
         opset=opset,
         name=source.name or "graph",
         metadata={entry.key: entry.value for entry in proto.metadata_props},
+        limit=limit,
     )
     _modernise(graph)
     graph.check()
@@ -68,8 +76,9 @@ def load_graph(model: ModelLike) -> Graph:
     return graph
 
 
-def _parse(model: ModelLike) -> tuple[ModelProto, Path | None]:
+def _parse(model: ModelLike, limit: MemoryLimit) -> tuple[ModelProto, Path | None]:
     if isinstance(model, ModelProto):
+        limit.check("model has", int(model.ByteSize()))
         return model, None
     if isinstance(model, (str, os.PathLike)):
         path = Path(model)
@@ -78,9 +87,11 @@ def _parse(model: ModelLike) -> tuple[ModelProto, Path | None]:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise InvalidModelError(f"model '{path}' has {size} bytes; at most {MAX_FILE_BYTES}")
+        limit.check(f"model '{path}' has", size)
         content, folder = path.read_bytes(), path.resolve().parent
         shown = f"'{path}'"
     elif isinstance(model, bytes):
+        limit.check("model has", len(model))
         content, folder, shown = model, None, "bytes"
     else:
         raise InvalidArgumentError(
@@ -155,7 +166,7 @@ def _set_field(message: Any, name: str, value: Any) -> None:
         setattr(message, name, value)
 
 
-def _node(proto: NodeProto, folder: Path | None) -> Node:
+def _node(proto: NodeProto, folder: Path | None, limit: MemoryLimit) -> Node:
     node = Node(proto.op_type, proto.name, list(proto.input), list(proto.output))
     known = proto.domain == "com.microsoft" and proto.op_type in MICROSOFT_OPS
     if proto.domain not in _STANDARD_DOMAINS and not known:
@@ -165,13 +176,15 @@ def _node(proto: NodeProto, folder: Path | None) -> Node:
     if not node.outputs:
         raise node.invalid("has no outputs")
     for attribute in proto.attribute:
-        node.attrs[attribute.name] = _attribute(node, attribute, folder)
+        node.attrs[attribute.name] = _attribute(node, attribute, folder, limit)
     return node
 
 
-def _attribute(node: Node, attribute: AttributeProto, folder: Path | None) -> Any:
+def _attribute(
+    node: Node, attribute: AttributeProto, folder: Path | None, limit: MemoryLimit
+) -> Any:
     if attribute.type == AttributeProto.TENSOR:
-        return to_array(attribute.t, folder)
+        return to_array(attribute.t, folder, limit)
     if attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
         raise node.unsupported("control flow (a subgraph attribute) is not supported")
     if attribute.type == AttributeProto.STRING:

@@ -14,6 +14,7 @@ from octavo._files import atomic_output
 from octavo.errors import InvalidArgumentError, InvalidModelError, UnsupportedModelError
 from octavo.graph.compiled import Compiled, Port, Record
 from octavo.graph.ir import Value
+from octavo.graph.limit import check_max_bytes
 
 MAGIC = b"\x89OCTAVO\n"
 _STEPS = "octavo.steps"  # the key of what `describe` says of the steps
@@ -67,8 +68,7 @@ def read_program(
     InvalidArgumentError
         It takes more than max_bytes.
     """
-    if max_bytes is not None and (isinstance(max_bytes, bool) or max_bytes < 0):
-        raise InvalidArgumentError(f"max_bytes must be an int >= 0 or None, got {max_bytes!r}")
+    check_max_bytes(max_bytes)
     source = model if isinstance(model, bytes) else os.fspath(model)
     try:
         program, inputs, outputs, batch, metadata = _core.load_program(source, max_bytes)

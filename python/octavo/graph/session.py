@@ -13,7 +13,7 @@ from octavo import _core
 from octavo._optional import needs_onnx
 from octavo.errors import InvalidArgumentError
 from octavo.graph.compiled import Compiled, Shape
-from octavo.graph.describe import MemoryUse, StepTable, describe_steps
+from octavo.graph.describe import MemoryUse, StepTable, describe_steps, memory_use
 from octavo.graph.feeds import (
     NodeArg,
     check_inputs,
@@ -25,6 +25,7 @@ from octavo.graph.feeds import (
     to_signed,
 )
 from octavo.graph.ir import Graph, Value
+from octavo.graph.limit import MemoryLimit
 from octavo.graph.program_file import is_program, read_program
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class Session:
     threads : int, optional
         Threads per run; default: `octavo.get_num_threads()` at the time of the run.
     max_bytes : int, optional
-        Of an octavo program only: refuse one whose file, weights and constants are larger in all.
+        For models that are not trusted: refuse one whose file, constants, packed weights or
+        activations of a run take more; SECURITY.md says what is counted.
 
     Raises
     ------
@@ -87,15 +89,13 @@ class Session:
     ) -> None:
         if is_program(model):
             inputs, outputs, compiled = read_program(model, max_bytes)
-            self._start(inputs, outputs, [value.name for value in outputs], threads)
+            self._start(inputs, outputs, [value.name for value in outputs], threads, max_bytes)
             self._keep(tuple(port.shape for port in compiled.inputs), compiled)
             return
-        if max_bytes is not None:
-            raise InvalidArgumentError(f"max_bytes: {max_bytes!r} is for octavo programs only")
         with needs_onnx("octavo.Session of an ONNX model"):
             from octavo.graph.compiler import open_model
 
-            self._compile_with(open_model(model), threads)
+            self._compile_with(open_model(model, max_bytes=max_bytes), threads, max_bytes)
         _core.trim_memory()
 
     @classmethod
@@ -107,13 +107,15 @@ class Session:
         from octavo.graph.compiler import Compiler
 
         session = cls.__new__(cls)
-        session._compile_with(Compiler(graph, outputs, ordered=ordered), None)
+        session._compile_with(Compiler(graph, outputs, ordered=ordered))
         return session
 
-    def _compile_with(self, compiler: Compiler, threads: int | None) -> None:
+    def _compile_with(
+        self, compiler: Compiler, threads: int | None = None, max_bytes: int | None = None
+    ) -> None:
         graph = compiler.graph
         check_inputs(graph.inputs)
-        self._start(graph.inputs, graph.outputs, compiler.outputs, threads)
+        self._start(graph.inputs, graph.outputs, compiler.outputs, threads, max_bytes)
         shapes = fixed_shapes(graph.inputs)
         if shapes is None:
             self._compiler = compiler
@@ -121,12 +123,18 @@ class Session:
             self._keep(shapes, compiler.compile(shapes))  # no other will be asked for
 
     def _start(
-        self, inputs: list[Value], outputs: list[Value], returned: list[str], threads: int | None
+        self,
+        inputs: list[Value],
+        outputs: list[Value],
+        returned: list[str],
+        threads: int | None,
+        max_bytes: int | None,
     ) -> None:
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise InvalidArgumentError(f"threads must be a positive int or None, got {threads!r}")
         self._inputs, self._outputs, self._returned = inputs, outputs, returned
         self._threads = threads or 0
+        self._limit = MemoryLimit(max_bytes)
         self._backend = _core.backend()
         self._lock = threading.Lock()
         self._compiler = None
@@ -173,11 +181,7 @@ class Session:
         InvalidArgumentError
             No program exists yet, or a batch of this size cannot be run.
         """
-        program = self._compiled().program
-        try:
-            return MemoryUse(program.weight_bytes(), program.arena_bytes(batch))
-        except (MemoryError, TypeError, ValueError) as error:
-            raise InvalidArgumentError(f"batch: {batch!r} cannot be planned: {error}") from error
+        return memory_use(self._compiled(), batch)
 
     def _compiled(self) -> Compiled:
         if self._latest is None:
@@ -251,6 +255,7 @@ class Session:
         """Return the program for these arrays, what it reads, and the batch."""
         arrays, batch = checked_feeds(self._inputs, feeds)
         compiled = self.compiled_for(tuple(array.shape[1:] for array in arrays))
+        self._check_memory(compiled, batch)
         return compiled, [to_bytes(array).reshape(-1) for array in arrays], batch
 
     def _wanted(self, output_names: Sequence[str] | None) -> list[int]:
@@ -275,7 +280,14 @@ class Session:
             self._keep(shapes, compiled)
             return compiled
 
+    def _check_memory(self, compiled: Compiled, batch: int) -> None:
+        if self._limit.max_bytes is not None:
+            use = memory_use(compiled, batch)
+            total = use.weights + use.arena + batch * compiled.output_bytes
+            self._limit.check(f"weights, activations and outputs of a batch of {batch} take", total)
+
     def _keep(self, shapes: tuple[Shape, ...], compiled: Compiled) -> None:
+        self._check_memory(compiled, self._batch or 1)
         self._programs[shapes] = compiled
         self._programs.move_to_end(shapes)
         if len(self._programs) > MAX_PROGRAMS:

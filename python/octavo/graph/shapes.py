@@ -120,7 +120,7 @@ def _shape_arithmetic(context: ShapeContext, node: Node) -> Array | None:
         return None
     if node.op not in _MOVING_OPS and any(_symbolic(value) for value in values):
         raise node.unsupported("computes with the batch extent, which is not fixed")
-    return evaluate(node, values)
+    return evaluate(node, values, graph.limit)
 
 
 def _symbolic(value: Array | None) -> bool:

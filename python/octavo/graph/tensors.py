@@ -13,6 +13,7 @@ from onnx import TensorProto, numpy_helper
 
 from octavo.errors import InvalidModelError, UnsupportedModelError
 from octavo.graph.ir import Array
+from octavo.graph.limit import MemoryLimit
 
 # By ONNX's name of the data type: NumPy dtype, the field that holds the values when raw_data does
 # not, values per byte.
@@ -57,17 +58,18 @@ def dtype_of(data_type: int, what: str) -> np.dtype[np.generic]:
     return np.dtype(_FIELDS[data_type][0])
 
 
-def to_array(tensor: TensorProto, folder: Path | None) -> Array:
+def to_array(tensor: TensorProto, folder: Path | None, limit: MemoryLimit) -> Array:
     """Return a tensor's values.
 
     `folder` is where a model file lies: external data are read from inside it only, and not at
-    all when the model came as bytes.
+    all when the model came as bytes. `limit` counts the bytes before they are allocated.
     """
     what = f"tensor '{tensor.name}'"
     dtype = dtype_of(tensor.data_type, what)
     if any(extent < 0 for extent in tensor.dims):
         raise InvalidModelError(f"{what} has a negative extent: {list(tensor.dims)}")
     count = math.prod(tensor.dims)
+    limit.take(what, count * dtype.itemsize)
     _, field, packed = _FIELDS[tensor.data_type]
     if tensor.data_location == TensorProto.EXTERNAL:
         if packed > 1:

@@ -22,7 +22,8 @@ def fold_constants(graph: Graph) -> None:
         if not all(name in graph.initializers for name in node.inputs if name):
             kept.append(node)
             continue
-        value = evaluate(node, [graph.initializers.get(name) for name in node.inputs])
+        given = [graph.initializers.get(name) for name in node.inputs]
+        value = evaluate(node, given, graph.limit)
         if value is None:
             kept.append(node)
         else:
