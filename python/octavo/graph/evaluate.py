@@ -49,7 +49,7 @@ def _elements(node: Node, inputs: list[Array]) -> int:
         return sum(value.size for value in inputs)
     if node.op == "Gather" and len(inputs) == 2:
         data, index = inputs
-        return index.size * data.size // max(data.shape[int(node.attrs.get("axis", 0))], 1)
+        return index.size * data.size // max(int(data.shape[int(node.attrs.get("axis", 0))]), 1)
     return 0
 
 
