@@ -49,7 +49,8 @@ def _elements(node: Node, inputs: list[Array]) -> int:
         return sum(value.size for value in inputs)
     if node.op == "Gather" and len(inputs) == 2:
         data, index = inputs
-        return index.size * data.size // max(int(data.shape[int(node.attrs.get("axis", 0))]), 1)
+        axis = int(node.attrs.get("axis", 0))
+        return int(index.size * data.size // max(data.shape[axis], 1))
     return 0
 
 
