@@ -30,6 +30,8 @@ std::atomic<size_t> allocations{0};
 }  // namespace
 
 #if COUNTS_ALLOCATIONS
+// The libraries must see these, though all else is compiled hidden.
+#pragma GCC visibility push(default)
 extern "C" {
 void* __libc_malloc(size_t bytes);
 void* __libc_calloc(size_t count, size_t bytes);
@@ -53,6 +55,7 @@ void* aligned_alloc(size_t alignment, size_t bytes) {
   return __libc_memalign(alignment, bytes);
 }
 }
+#pragma GCC visibility pop
 #endif
 
 namespace octavo::testing {
