@@ -31,11 +31,6 @@ struct Conv2dTraits {
                         .right = desc.pad_right}};
   }
 
-  static int32_t a_zero_point(const Desc& desc) {
-    return read_zero_point("desc.a_zero_point", desc.a_zero_point,
-                           read_signed("desc.a_dtype", desc.a_dtype));
-  }
-
   static Op pack(const Backend& backend, const Desc& desc) {
     check_multiplier_given(desc.output, desc.multiplier);
     Conv2dParams params;
@@ -44,17 +39,15 @@ struct Conv2dTraits {
     params.bias = desc.bias;
     params.multiplier = desc.multiplier;
     params.weight_zero_point = desc.weight_zero_point;
-    params.a_zero_point = a_zero_point(desc);
+    params.a_zero_point = read_a_zero_point(desc);
     params.output = read_output(desc.output, desc.residual);
     return Op(backend, params);
   }
 
   static Op open(const Backend& backend, const Desc& desc, std::vector<PackedMatrix> matrices) {
-    Op op(backend, shape(desc), a_zero_point(desc), read_output(desc.output, desc.residual),
+    Op op(backend, shape(desc), read_a_zero_point(desc), read_output(desc.output, desc.residual),
           std::move(matrices));
-    if (op.requantizes() == (desc.output.dtype == OCTAVO_S32)) {
-      fail("packed", "multipliers and output type that contradict", "both or neither");
-    }
+    check_requantizes(op, desc.output);
     return op;
   }
 

@@ -37,6 +37,19 @@ inline void check_multiplier_given(const octavo_output& output, const float* mul
 }
 
 template <class Desc>
+int32_t read_a_zero_point(const Desc& desc) {
+  return read_zero_point("desc.a_zero_point", desc.a_zero_point,
+                         read_signed("desc.a_dtype", desc.a_dtype));
+}
+
+// As check_multiplier_given, of an opened layer, whose panels say whether there are multipliers.
+template <class Op>
+void check_requantizes(const Op& op, const octavo_output& output) {
+  if (op.requantizes() != (output.dtype == OCTAVO_S32)) return;
+  fail("packed", "multipliers and output type that contradict", "both or neither");
+}
+
+template <class Desc>
 Desc without_pointers(Desc desc) {
   desc.weight = nullptr;
   desc.weight_zero_point = nullptr;

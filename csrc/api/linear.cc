@@ -13,11 +13,6 @@ struct LinearTraits {
   using Op = octavo::Linear;
   static constexpr LayerKind kKind = LayerKind::linear;
 
-  static int32_t a_zero_point(const Desc& desc) {
-    return read_zero_point("desc.a_zero_point", desc.a_zero_point,
-                           read_signed("desc.a_dtype", desc.a_dtype));
-  }
-
   static Op pack(const Backend& backend, const Desc& desc) {
     check_multiplier_given(desc.output, desc.multiplier);
     LinearParams params;
@@ -27,18 +22,16 @@ struct LinearTraits {
     params.bias = desc.bias;
     params.multiplier = desc.multiplier;
     params.weight_zero_point = desc.weight_zero_point;
-    params.a_zero_point = a_zero_point(desc);
+    params.a_zero_point = read_a_zero_point(desc);
     params.output = read_output(desc.output, desc.residual);
     return Op(backend, params);
   }
 
   static Op open(const Backend& backend, const Desc& desc, std::vector<PackedMatrix> matrices) {
     if (matrices.size() != 1) fail("packed", "several matrices", "that of a linear layer");
-    a_zero_point(desc);
+    read_a_zero_point(desc);
     Op op(backend, desc.n, desc.k, read_output(desc.output, desc.residual), std::move(matrices[0]));
-    if (op.requantizes() == (desc.output.dtype == OCTAVO_S32)) {
-      fail("packed", "multipliers and output type that contradict", "both or neither");
-    }
+    check_requantizes(op, desc.output);
     return op;
   }
 
